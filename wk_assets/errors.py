@@ -1,0 +1,140 @@
+"""All errors of wk-assets, in one tree; each also is the builtin that it specialises.
+
+    WkAssetsError
+    ├── InputError (ValueError)              what a person wrote or asked for is wrong: permanent
+    │   ├── ConfigurationError               wk_assets.yaml; carries every problem at once
+    │   ├── InvalidNameError                 a dataset or layer name that no server would take
+    │   ├── GeometryError                    boxes, mags, voxel sizes that contradict themselves
+    │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
+    │   └── PropertiesError                  datasource-properties.json, zarr.json
+    ├── SourceError (ValueError)             what a microscope wrote can not be imported: permanent
+    │   ├── UnreadableSliceError             truncated, corrupt, of another shape or dtype
+    │   ├── MissingSliceError                a gap in the numbering, a duplicate, an empty folder
+    │   ├── AxesError                        axes that the file does not name
+    │   ├── VoxelSizeError                   nobody says how large a voxel is
+    │   └── SourceChangedError (also Transient)   a file changed while it was read
+    ├── StorageError (OSError)
+    │   ├── DiskFullError                    needs and has, in bytes: permanent until somebody frees space
+    │   ├── TargetNotWritableError
+    │   ├── ShardMissingError                the manifest names a shard that is gone: never read as zeros
+    │   ├── ShardCorruptError                its size or checksum is another one
+    │   └── NotADatasetError (also FileNotFoundError)
+    ├── LockedError (BlockingIOError)        somebody else writes this mag now: transient
+    └── PlanError (ValueError)               the plan does not fit the memory or the request
+
+An error says what, where, which value, and what to do. `transient` is decided here, once, by type: only a
+transient error is worth an automatic retry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class WkAssetsError(Exception):
+    """Be the root of everything that wk-assets raises on purpose."""
+
+    transient: ClassVar[bool] = False
+
+
+class InputError(WkAssetsError, ValueError):
+    """Say that a value given by a person or a program is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Name one mistake: where it stands (a path like `instruments.0.layers.1.files`), what it is, what to do."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.remedy}"
+
+
+class ConfigurationError(InputError):
+    """Carry every problem found in a configuration, not just the first."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        listing = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{source}: {count} {'mistake' if count == 1 else 'mistakes'}\n{listing}")
+
+
+class InvalidNameError(InputError):
+    """Refuse a dataset, layer or mag name that would not survive on disk or on a server."""
+
+
+class GeometryError(InputError):
+    """Refuse a box, mag or voxel size that contradicts itself."""
+
+
+class DownsamplingError(InputError):
+    """Refuse a mode, factor or dtype that no kernel computes."""
+
+
+class PropertiesError(InputError):
+    """Refuse metadata (datasource-properties.json, zarr.json) that does not say what its format demands."""
+
+
+class SourceError(WkAssetsError, ValueError):
+    """Say that what a microscope wrote can not be imported as it is."""
+
+
+class UnreadableSliceError(SourceError):
+    """Name the file of a slice that is truncated, corrupt, or of another shape or dtype than its neighbours."""
+
+
+class MissingSliceError(SourceError):
+    """Name the slices that are missing from a sequence, or stand in it twice."""
+
+
+class AxesError(SourceError):
+    """Name the file whose axes nobody names, and the setting that names them."""
+
+
+class VoxelSizeError(SourceError):
+    """Say that no trustworthy voxel size was found, and how to give one."""
+
+
+class SourceChangedError(SourceError):
+    """Say that a source file changed while it was read; a later try may find it at rest."""
+
+    transient = True
+
+
+class StorageError(WkAssetsError, OSError):
+    """Say that the place where datasets are kept refuses, or lost, something."""
+
+
+class DiskFullError(StorageError):
+    """Name the path, the bytes needed and the bytes free."""
+
+
+class TargetNotWritableError(StorageError):
+    """Name the place that can not be written, and why."""
+
+
+class ShardMissingError(StorageError):
+    """Name a shard that the manifest promises and the storage does not have."""
+
+
+class ShardCorruptError(StorageError):
+    """Name a shard whose size or checksum is not the one in the manifest."""
+
+
+class NotADatasetError(StorageError, FileNotFoundError):
+    """Say that a location holds no committed dataset."""
+
+
+class LockedError(WkAssetsError, BlockingIOError):
+    """Say who else is writing this mag."""
+
+    transient = True
+
+
+class PlanError(WkAssetsError, ValueError):
+    """Say that what was asked can not be done within the memory or the data that there are."""

@@ -1,0 +1,134 @@
+"""What a reader of foreign images must offer: a description first, then slices.
+
+Protocol and values only. No file is opened here (see `tiff`, `image_files`), nothing is written anywhere.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.geometry.voxel_size import VoxelSize
+
+
+class BadSlicePolicy(StrEnum):
+    """Say what becomes of a slice that is missing or can not be read."""
+
+    FAIL = "fail"
+    BLACK = "black"  # the slice is filled with zeros, and reported
+    REPEAT = "repeat"  # the nearest readable slice before it (else after it) stands in for it, and is reported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """Identify one file of a source by what a listing says of it.
+
+    `relative_path` is posix, relative to the acquisition's folder. `mtime_ns` is compared for equality, never for
+    order (clocks of shares differ).
+    """
+
+    path: Path
+    relative_path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredVoxelSize:
+    """A voxel size with its birth certificate: the value in x, y, z, and where it was read from."""
+
+    voxel_size: VoxelSize
+    source: str  # e.g. "OME-XML PhysicalSizeX/Y/Z of nuclei.ome.tif" or "instrument setting 'voxel_size'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSelection:
+    """Say which files are one layer, and how to read them.
+
+    `files` are absolute paths in any order (readers sort them naturally). `axes` names the axes of a file that does
+    not name them itself, slowest first, e.g. "zyx", "cyx"; None: the file must name them. `channel` selects one of
+    several channels, None: all (only legal for one channel or RGB).
+    """
+
+    root: Path  # the acquisition's folder: relative paths start here
+    files: tuple[Path, ...]
+    axes: str | None = None
+    channel: int | None = None
+    on_bad_slice: BadSlicePolicy = BadSlicePolicy.FAIL
+    expected_slices: int | None = None
+    voxel_size: MeasuredVoxelSize | None = None  # given by settings; wins over the files' own, the disagreement is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceProblem:
+    """Name one slice that could not be read as it is, and what stands in its place."""
+
+    z: int
+    file: str  # relative path, or the name that was expected
+    reason: str
+    filled_with: BadSlicePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRecord:
+    """What is known after a slice was read: a digest of its file's bytes where that came for free, a problem if any.
+
+    `digest` is `xxh3_128:<hex>` of the whole file when one file holds one slice, else None (see `VolumeReader.digests`).
+    """
+
+    z: int
+    digest: str | None = None
+    problem: SliceProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeDescription:
+    """Describe one layer's source volume without reading its voxels.
+
+    `size` in voxels x, y, z (one time point, the selected channels). `dtype` is the native-endian numpy dtype of what `read_slice` fills.
+    `channels` is 1, or 3 for RGB (uint8). `problems` are gaps known from the listing, under a policy that fills them.
+    """
+
+    format: str  # "tiff-sequence", "tiff-stack", "image-sequence"
+    files: tuple[SourceFile, ...]
+    size: Vec3Int
+    channels: int
+    dtype: np.dtype[Any]
+    voxel_size: MeasuredVoxelSize | None
+    voxel_size_alternatives: tuple[MeasuredVoxelSize, ...] = ()
+    problems: tuple[SliceProblem, ...] = field(default=())
+
+
+class VolumeReader(Protocol):
+    """Read slices of one source volume. Safe to call from several threads at once; opens its files read-only.
+
+    Conformance: `tests/readers/conformance.py` ships the tests that every reader inherits.
+    """
+
+    @property
+    def description(self) -> VolumeDescription: ...
+
+    def read_slice(self, z: int, out: NDArray[Any]) -> SliceRecord:
+        """Fill `out`, shape (c, y, x), dtype of the description, with slice `z` (0-based).
+
+        Raises UnreadableSliceError (names the file) unless the policy fills, SourceChangedError if the file's size
+        or mtime is not the listed one.
+        """
+        ...
+
+    def digests(self) -> dict[str, str]:
+        """Map relative path to `xxh3_128:<hex>` of each file that `read_slice` gives no digest for (reads the bytes)."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
