@@ -5,7 +5,6 @@ No planning (see `plan_layer`), no running (see `run_layer`), no I/O.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -15,19 +14,9 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.readers.volume import SliceProblem, SourceSelection
+from wk_assets.storage.array_layout import Layout
 
 Category = Literal["color", "segmentation"]
-
-
-class Layout(StrEnum):
-    """Name how a layer lies on disk.
-
-    OME: arrays (c, z, y, x), exact shapes; a WEBKNOSSOS dataset and an OME-Zarr 0.5 image per layer at once.
-    WEBKNOSSOS: arrays (c, x, y, z) with a transpose codec, shapes rounded up to whole shards, as WEBKNOSSOS' own tools write.
-    """
-
-    OME = "ome"
-    WEBKNOSSOS = "webknossos"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

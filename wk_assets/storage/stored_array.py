@@ -1,0 +1,124 @@
+"""Read a published array through its manifest: a lost or damaged shard raises, it never reads as zeros."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wk_assets.errors import GeometryError, NotADatasetError
+from wk_assets.geometry.bounding_box import BoundingBox
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.storage.array_layout import ArrayLayout, Layout
+from wk_assets.storage.chunk_codec import ChunkCodec
+from wk_assets.storage.manifest import Manifest
+from wk_assets.storage.shard import ShardFile
+
+_OPEN_INDEXES = 256
+
+
+class StoredArray:
+    """Offer one mag as voxels. Safe to share between threads."""
+
+    def __init__(self, path: Path, layout: ArrayLayout, manifest: Manifest) -> None:
+        self.path = path
+        self.array_layout = layout
+        self.manifest = manifest
+        self._codec = ChunkCodec(layout)
+        self._promised = frozenset(shard.key for shard in manifest.shards)
+        self._shard = lru_cache(_OPEN_INDEXES)(lambda key: ShardFile(layout, path / key))
+
+    @classmethod
+    def open(cls, path: Path) -> "StoredArray":
+        """Open the array in the directory `path`. Raises NotADatasetError, PropertiesError."""
+        try:
+            metadata = (path / "zarr.json").read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotADatasetError(f"{path} holds no Zarr array: there is no zarr.json") from error
+        return cls(path, ArrayLayout.from_zarr_json(metadata, str(path / "zarr.json")), Manifest.load(path))
+
+    @property
+    def channels(self) -> int:
+        """Number of channels: 1, or 3 for RGB."""
+        return self.array_layout.channels
+
+    @property
+    def size(self) -> Vec3Int:
+        """Far corner of the array in voxels of this mag, x, y, z (arrays start at the world's origin)."""
+        return self.array_layout.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """numpy's type of one channel of a voxel."""
+        return self.array_layout.dtype
+
+    @property
+    def chunk_shape(self) -> Vec3Int:
+        """Voxels x, y, z that are compressed together."""
+        return self.array_layout.chunk_shape
+
+    @property
+    def shard_shape(self) -> Vec3Int:
+        """Voxels x, y, z that one file holds."""
+        return self.array_layout.shard_shape
+
+    @property
+    def layout(self) -> Layout:
+        """How the array lies on disk."""
+        return self.array_layout.layout
+
+    def read(self, box_in_mag: BoundingBox) -> NDArray[Any]:
+        """Return the voxels of a box given in voxels of this mag.
+
+        The array has shape (c, x, y, z), x contiguous. Raises GeometryError if the box leaves the array,
+        ShardMissingError and ShardCorruptError if a shard is not what the manifest promises.
+        """
+        start, stop = box_in_mag.topleft, box_in_mag.bottomright
+        if min(start) < 0 or any(far > limit for far, limit in zip(stop, self.size, strict=True)):
+            raise GeometryError(f"box {tuple(start)}..{tuple(stop)} leaves {self.path}, which ends at {tuple(self.size)}")
+        out = np.zeros((self.channels, *reversed(tuple(box_in_mag.size))), self.dtype)
+        self.read_into(box_in_mag, out)
+        return out.transpose(0, 3, 2, 1)
+
+    def read_into(self, box_in_mag: BoundingBox, out: NDArray[Any]) -> None:
+        """Fill `out`, shape (c, z, y, x), with the voxels of the box. Raises what `read` raises."""
+        if box_in_mag.is_empty():
+            return
+        corner = np.array(tuple(box_in_mag.topleft))
+        for cell in _cells(box_in_mag, self.shard_shape):
+            key = self.array_layout.shard_key(cell)
+            shard_box = BoundingBox(cell * self.shard_shape, self.shard_shape).intersected_with(box_in_mag)
+            if key not in self._promised:
+                out[_window(shard_box, corner)] = 0
+                continue
+            chunks = list(_cells(shard_box, self.chunk_shape))
+            inside = [chunk - cell * self.array_layout.chunks_per_shard for chunk in chunks]
+            positions = [
+                int(np.ravel_multi_index(self.array_layout.index_position(place), self.array_layout.index_shape))
+                for place in inside
+            ]
+            for chunk, stored in zip(chunks, self._shard(key).read(positions), strict=True):
+                chunk_box = BoundingBox(chunk * self.chunk_shape, self.chunk_shape)
+                part = chunk_box.intersected_with(shard_box)
+                window = _window(part, corner)
+                if stored is None:
+                    out[window] = 0
+                else:
+                    voxels = self._codec.decode(stored, f"{self.path / key}, chunk {tuple(chunk)}")
+                    out[window] = voxels[_window(part, np.array(tuple(chunk_box.topleft)))]
+
+
+def _cells(box: BoundingBox, shape: Vec3Int) -> Iterator[Vec3Int]:
+    first, last = box.topleft // shape, box.bottomright.ceildiv(shape)
+    for z in range(first.z, last.z):
+        for y in range(first.y, last.y):
+            for x in range(first.x, last.x):
+                yield Vec3Int(x, y, z)
+
+
+def _window(box: BoundingBox, corner: NDArray[Any]) -> tuple[slice, ...]:
+    start = np.array(tuple(box.topleft)) - corner
+    stop = start + np.array(tuple(box.size))
+    return (slice(None), *(slice(int(start[axis]), int(stop[axis])) for axis in (2, 1, 0)))
