@@ -1,0 +1,218 @@
+"""The whole of wk_assets.yaml as one frozen value, and the door through which it is read.
+
+Paths in the file start at the file's folder, the *home*. Three values may be overridden by the environment:
+`WK_ASSETS_STORAGE_ROOT`, `WK_ASSETS_THREADS`, `WK_ASSETS_MEMORY`. Secrets never stand in the file: the token is read
+from `WK_TOKEN` where it is used. Nothing is created on disk and no folder is looked at (see `preflight`).
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
+
+from wk_assets.errors import ConfigurationError, Problem
+from wk_assets.facility.instrument import Instrument
+from wk_assets.facility.mistakes import environment_problems, secret_problems, sentences
+from wk_assets.facility.section import HomePath, Section, SizeBytes, mistake
+from wk_assets.facility.yaml_document import YamlDocument, read_yaml
+from wk_assets.operations.compute import GIBIBYTE, Compute
+from wk_assets.operations.layer_request import Layout
+
+FILE_NAME = "wk_assets.yaml"
+CONFIG_VARIABLE = "WK_ASSETS_CONFIG"
+TOKEN_VARIABLE = "WK_TOKEN"  # noqa: S105  # the variable's name, not its value
+OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "WK_ASSETS_STORAGE_ROOT": ("storage", "root"),
+        "WK_ASSETS_THREADS": ("compute", "threads"),
+        "WK_ASSETS_MEMORY": ("compute", "memory"),
+    }
+)
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def _web_address(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise mistake("it is not a web address", "Write it whole, like https://webknossos.example.org")
+        if parts.username or parts.password or parts.query:
+            raise mistake(
+                "the address carries a user, password or query", f"Write the bare address, and put a token into the environment variable {TOKEN_VARIABLE}"
+            )
+    return None if url is None else url.rstrip("/")
+
+
+class StorageSettings(Section):
+    """Where datasets are kept."""
+
+    root: HomePath = Field(default=Path("datasets"), description="the folder of the datasets, e.g. datasets")
+    layout: Layout = Field(default=Layout.OME, description="ome (WEBKNOSSOS and OME-Zarr at once) or webknossos")
+    minimum_free: SizeBytes = Field(default=5 * GIBIBYTE, description="what must stay free on the disk, e.g. '5 GiB'")
+
+
+class ComputeSettings(Section):
+    """How much of the machine an import may use."""
+
+    threads: Literal["auto"] | int = Field(default="auto", description="auto (every core), or a number, e.g. 4")
+    memory: SizeBytes = Field(default=GIBIBYTE, ge=256 << 20, description="peak memory of the whole process, at least '256 MiB', e.g. '1 GiB'")
+
+    @field_validator("threads", mode="before")
+    @classmethod
+    def _auto_or_number(cls, threads: Any) -> Any:
+        number = int(threads) if isinstance(threads, str) and threads.strip().isdecimal() else threads
+        if number != "auto" and (not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 1024):
+            raise mistake(f"{threads!r} is not a number of threads", "Write auto, or a whole number from 1 to 1024")
+        return number
+
+
+class PreviewSettings(Section):
+    """Where preview pictures are served from, so that the Dagster UI can show them."""
+
+    url: str | None = Field(default=None, description="the address at which <home>/previews is served, e.g. http://127.0.0.1:3071")
+
+    _bare = field_validator("url")(_web_address)
+
+
+class PublishingSettings(Section):
+    """The WEBKNOSSOS server on which datasets are published. The token comes from WK_TOKEN."""
+
+    webknossos_url: str | None = Field(default=None, description="the server's address, e.g. https://webknossos.example.org")
+
+    @field_validator("webknossos_url")
+    @classmethod
+    def _protected(cls, url: str | None) -> str | None:
+        bare = _web_address(url)
+        if bare is not None and urlsplit(bare).scheme == "http" and urlsplit(bare).hostname not in _LOOPBACK:
+            raise mistake("the token would travel unencrypted", "Use https (http is allowed to this machine alone)")
+        return bare
+
+
+class Configuration(Section):
+    """Everything that a facility configured. Build it with `load_configuration` or `parse_configuration`."""
+
+    version: Literal[1] = Field(description="the version of this file's format: 1")
+    storage: StorageSettings = Field(default_factory=dict, validate_default=True, description="e.g. {root: datasets}")
+    compute_settings: ComputeSettings = Field(default_factory=dict, validate_default=True, alias="compute", description="e.g. {threads: auto, memory: 1 GiB}")
+    previews: PreviewSettings = Field(default_factory=dict, validate_default=True, description="e.g. {url: null}")
+    publishing: PublishingSettings = Field(default_factory=dict, validate_default=True, description="e.g. {webknossos_url: null}")
+    instrument_list: tuple[Instrument, ...] = Field(alias="instruments", min_length=1, description="at least one instrument, starting with '- name: lightsheet'")
+    _home: Path = PrivateAttr(default=Path())
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Remember the home that the paths were resolved against."""
+        self._home = (context or {}).get("home", Path.cwd())
+
+    @field_validator("instrument_list")
+    @classmethod
+    def _distinct_instruments(cls, instruments: tuple[Instrument, ...]) -> tuple[Instrument, ...]:
+        for key, what in (("name", "are both called"), ("watch", "both watch")):
+            seen: dict[str, int] = {}
+            for index, instrument in enumerate(instruments):
+                value = str(getattr(instrument, key))
+                first = seen.setdefault(value.casefold() if key == "name" else f"{value} {instrument.acquisitions}", index)
+                if first != index:
+                    raise mistake(
+                        f"instruments {first} and {index} {what} {value!r}",
+                        "Give every instrument a name of its own" if key == "name" else "Give each a folder, or an 'acquisitions' pattern, of its own",
+                    )
+        return instruments
+
+    @model_validator(mode="after")
+    def _storage_is_not_watched(self, info: ValidationInfo) -> Self:
+        for instrument in self.instrument_list:
+            if self.storage.root.is_relative_to(instrument.watch):
+                raise mistake(
+                    f"storage.root {self.storage.root} lies in the watch folder of {instrument.name!r}, so datasets would be taken for acquisitions",
+                    "Keep datasets outside of every watch folder",
+                )
+        return self
+
+    @property
+    def home(self) -> Path:
+        """Give the absolute folder of the file."""
+        return self._home
+
+    @property
+    def storage_root(self) -> Path:
+        """Give the absolute folder in which datasets lie."""
+        return self.storage.root
+
+    @property
+    def catalogue_folder(self) -> Path:
+        """Give the folder of the catalogue's entries."""
+        return self.home / "catalogue"
+
+    @property
+    def previews_folder(self) -> Path:
+        """Give the folder of the preview pictures."""
+        return self.home / "previews"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Give the folder in which Dagster keeps its state."""
+        return self.home / "dagster"
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Give the instruments by name, in the file's order."""
+        return MappingProxyType({instrument.name: instrument for instrument in self.instrument_list})
+
+    def instrument(self, name: str) -> Instrument:
+        """Find an instrument. Raises ConfigurationError naming those that there are."""
+        try:
+            return self.instruments[name]
+        except KeyError:
+            known = ", ".join(self.instruments)
+            raise ConfigurationError(
+                str(self.home / FILE_NAME),
+                [Problem("instruments", f"there is no instrument {name!r}", f"There are: {known}. Add it to the file, or correct the name")],
+            ) from None
+
+    def compute(self) -> Compute:
+        """Build the compute value that operations take."""
+        threads = self.compute_settings.threads
+        count = Compute.of_this_machine().threads if threads == "auto" else int(threads)
+        return Compute(threads=count, memory_bytes=self.compute_settings.memory)
+
+
+def configuration_path(environment: Mapping[str, str] | None = None) -> Path:
+    """Say which file to read: the environment variable WK_ASSETS_CONFIG, else ./wk_assets.yaml."""
+    return Path((os.environ if environment is None else environment).get(CONFIG_VARIABLE) or FILE_NAME).absolute()
+
+
+def load_configuration(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+    """Read and check wk_assets.yaml (`path`: the file, or the folder that holds it).
+
+    Raises ConfigurationError with all mistakes: each with its path in the file, its line, the wrong value, the remedy.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    return _validated(read_yaml(file), file.absolute().parent, os.environ if environment is None else environment)
+
+
+def parse_configuration(
+    document: Mapping[str, Any], home: Path, source: str = "settings", environment: Mapping[str, str] | None = None
+) -> Configuration:
+    """Check settings that come from a program (the command line's `convert`) instead of a file.
+
+    `environment` None: nothing is overridden. Raises ConfigurationError like `load_configuration`.
+    """
+    return _validated(YamlDocument(source=source, content=dict(document)), home.absolute(), environment or {})
+
+
+def _validated(document: YamlDocument, home: Path, environment: Mapping[str, str]) -> Configuration:
+    content, overridden = document.with_overrides({where: environment[name] for name, where in OVERRIDES.items() if environment.get(name)})
+    problems = [*document.problems, *secret_problems(content)]
+    configuration: Configuration | None = None
+    try:
+        configuration = Configuration.model_validate(content, context={"home": home})
+    except ValidationError as error:
+        problems += sentences(error, Configuration, content, skip={problem.where for problem in problems})
+    if problems or configuration is None:
+        names = {".".join(where): name for name, where in OVERRIDES.items() if where in overridden}
+        raise ConfigurationError(document.source, environment_problems(document.numbered(problems), names))
+    return configuration

@@ -1,0 +1,221 @@
+"""One instrument as a person configures it: where it writes, when an acquisition is finished, which files make which layer.
+
+Models only. Listing its folder is in `acquisitions`, choosing files in `layer_files`, judging in `finished`.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from wk_assets.errors import InvalidNameError
+from wk_assets.facility.finish_rules import FinishRule
+from wk_assets.facility.naming import PLACEHOLDERS, placeholders
+from wk_assets.facility.section import HomePath, Pattern, Section, mistake
+from wk_assets.geometry.length_unit import LengthUnit
+from wk_assets.geometry.mag import Mag
+from wk_assets.geometry.mag_ladder import SamplingMode
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.layer_request import Category
+from wk_assets.properties.names import check_dataset_name, check_layer_name
+from wk_assets.readers.volume import BadSlicePolicy, MeasuredVoxelSize
+
+FROM_FILES = "from_files"
+SEGMENTATION_MODES = (DownsamplingMode.MODE, DownsamplingMode.NEAREST, DownsamplingMode.MAX, DownsamplingMode.MIN)
+_AXES = "tczyxs"
+
+
+class VoxelSizeSettings(Section):
+    """The edge lengths of a mag-1 voxel, given by a person because the files do not say them (or say them wrong)."""
+
+    x: float = Field(gt=0, allow_inf_nan=False, description="the voxel's edge along x, e.g. 260")
+    y: float = Field(gt=0, allow_inf_nan=False, description="the voxel's edge along y, e.g. 260")
+    z: float = Field(gt=0, allow_inf_nan=False, description="the voxel's edge along z, e.g. 290")
+    unit: LengthUnit = Field(default=LengthUnit.NANOMETER, description="nanometer, micrometer, angstrom …")
+
+    def measured(self) -> MeasuredVoxelSize:
+        """Give the value with its source."""
+        return MeasuredVoxelSize(
+            voxel_size=VoxelSize((self.x, self.y, self.z), self.unit), source="instrument setting 'voxel_size'"
+        )
+
+
+class LayerSettings(Section):
+    """Which files of an acquisition are one layer, and how they are read."""
+
+    name: str = Field(description="the layer's name, e.g. nuclei")
+    category: Category = Field(default="color", description="color (any image) or segmentation (labels)")
+    files: tuple[Pattern, ...] = Field(min_length=1, description="the layer's files, a glob like 'nuclei_z*.tif' or a list of globs")
+    axes: str | None = Field(default=None, description="the axes of files that do not name them, slowest first, e.g. zyx")
+    channel: int | None = Field(default=None, ge=0, description="which of several channels, counted from 0, e.g. 1")
+    on_bad_slice: BadSlicePolicy = Field(default=BadSlicePolicy.FAIL, description="fail, black or repeat")
+    expected_slices: int | None = Field(default=None, ge=1, description="how many slices there must be, e.g. 250")
+    mode: DownsamplingMode | None = Field(default=None, description="median, mode, max, min, mean or nearest, for this layer alone")
+
+    @field_validator("name")
+    @classmethod
+    def _legal_name(cls, name: str) -> str:
+        try:
+            check_layer_name(name)
+        except InvalidNameError as error:
+            raise mistake(str(error), "Choose a name of letters, digits, '-' and '_'") from error
+        return name
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, files: Any) -> Any:
+        return (files,) if isinstance(files, str) else files
+
+    @field_validator("axes")
+    @classmethod
+    def _legal_axes(cls, axes: str | None) -> str | None:
+        if axes is not None and (
+            not set(axes) <= set(_AXES) or len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes)
+        ):
+            raise mistake(f"{axes!r} does not name axes", f"Use each of the letters {', '.join(_AXES)} at most once, with y and x, slowest first: zyx")
+        return axes
+
+    @model_validator(mode="after")
+    def _labels_are_never_mixed(self) -> "LayerSettings":
+        if self.category == "segmentation" and self.mode is not None and self.mode not in SEGMENTATION_MODES:
+            raise mistake(
+                f"mode {self.mode.value!r} would invent segment ids that are not in the data",
+                f"Use one of {', '.join(SEGMENTATION_MODES)} for a segmentation",
+            )
+        return self
+
+
+class PyramidSettings(Section):
+    """Which mags are made below the finest, and how a block of voxels becomes one."""
+
+    sampling: SamplingMode = Field(default=SamplingMode.ANISOTROPIC, description="anisotropic, isotropic or constant_z")
+    coarsest: Literal["auto"] | str = Field(default="auto", description="auto, or the coarsest mag, e.g. 16 or 16-16-4")
+    mode: Literal["auto"] | DownsamplingMode = Field(
+        default="auto", description="auto (median for color, mode for segmentation), or median, mode, max, min, mean, nearest for color"
+    )
+
+    @field_validator("coarsest", mode="before")
+    @classmethod
+    def _a_mag(cls, coarsest: Any) -> Any:
+        text = str(coarsest)
+        if text != "auto":
+            try:
+                Mag(text)
+            except ValueError as error:
+                raise mistake(f"{coarsest!r} is not a mag", "Write auto, or powers of two: 16 or '16-16-4'") from error
+        return text
+
+    @property
+    def coarsest_mag(self) -> Mag | None:
+        """Give the coarsest mag, None for auto."""
+        return None if self.coarsest == "auto" else Mag(self.coarsest)
+
+    def mode_of(self, layer: LayerSettings) -> DownsamplingMode:
+        """Choose the mode of a layer: its own, else the pyramid's for color, else median or mode by category."""
+        if layer.mode is not None:
+            return layer.mode
+        if layer.category == "segmentation":
+            return DownsamplingMode.MODE
+        return DownsamplingMode.MEDIAN if self.mode == "auto" else DownsamplingMode(self.mode)
+
+
+def _powers_of_two(edges: Any) -> Any:
+    values = (edges,) * 3 if isinstance(edges, int) else tuple(edges) if isinstance(edges, list | tuple) else ()
+    if len(values) != 3 or not all(
+        isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 4096 and v & (v - 1) == 0 for v in values
+    ):
+        raise mistake(f"{edges!r} is not an edge length in voxels", "Write a power of two like 32, or three like [32, 32, 16]")
+    return values
+
+
+class ArrayFormSettings(Section):
+    """How the voxels are cut and encoded on disk."""
+
+    chunk: tuple[int, int, int] = Field(default=(32, 32, 32), description="voxels per chunk edge, e.g. 32")
+    shard: tuple[int, int, int] = Field(default=(256, 256, 256), description="voxels per shard edge, e.g. 256")
+    zstd_level: int | None = Field(default=3, ge=-7, le=22, description="1 to 22, or null for no compression")
+
+    _edges = field_validator("chunk", "shard", mode="before")(_powers_of_two)
+
+    @model_validator(mode="after")
+    def _whole_chunks(self) -> "ArrayFormSettings":
+        if any(shard < chunk for shard, chunk in zip(self.shard, self.chunk, strict=True)):
+            raise mistake(f"the shard {self.shard} is smaller than its chunks {self.chunk}", "Make 'shard' a multiple of 'chunk', e.g. 256 and 32")
+        return self
+
+    @property
+    def chunk_shape(self) -> Vec3Int:
+        """Give the chunk's shape in voxels, x, y, z."""
+        return Vec3Int(self.chunk)
+
+    @property
+    def shard_shape(self) -> Vec3Int:
+        """Give the shard's shape in voxels, x, y, z."""
+        return Vec3Int(self.shard)
+
+
+class Instrument(Section):
+    """One microscope: its watch folder holds one sub-folder per acquisition."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="the instrument's name: letters, digits, '-', '_', '.', e.g. lightsheet")
+    watch: HomePath = Field(description="the folder in which acquisitions appear, e.g. inbox")
+    acquisitions: Pattern = Field(default="*", description="which sub-folders are acquisitions, a glob like 'run_*'")
+    finished: FinishRule = Field(description="when an acquisition is finished, e.g. {rule: marker, file: DONE}")
+    ignore: tuple[str, ...] = Field(default=(), description="files that do not count, globs like 'thumbs/**' or '*.log'")
+    dataset: str = Field(default="{acquisition}", min_length=1, description="the dataset's name, e.g. '{instrument}-{acquisition}'")
+    voxel_size: VoxelSizeSettings | None = Field(default=None, description="from_files, or {x: 260, y: 260, z: 290, unit: nanometer}")
+    layers: tuple[LayerSettings, ...] = Field(min_length=1, description="one entry per layer, e.g. {name: nuclei, files: 'nuclei_z*.tif'}")
+    pyramid: PyramidSettings = Field(default_factory=dict, validate_default=True, description="e.g. {sampling: anisotropic}")
+    array: ArrayFormSettings = Field(default_factory=dict, validate_default=True, description="e.g. {chunk: 32, shard: 256}")
+
+    @field_validator("voxel_size", mode="before")
+    @classmethod
+    def _from_files_or_given(cls, voxel_size: Any) -> Any:
+        if voxel_size == FROM_FILES:
+            return None
+        if not isinstance(voxel_size, dict) and voxel_size is not None:
+            raise mistake(f"{voxel_size!r} is not a voxel size", "Write from_files, or {x: 260, y: 260, z: 290, unit: nanometer}")
+        return voxel_size
+
+    @field_validator("dataset")
+    @classmethod
+    def _legal_template(cls, template: str) -> str:
+        allowed = " and ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        try:
+            used = placeholders(template)
+        except ValueError as error:
+            raise mistake(f"{template!r} is not a naming template ({error})", f"Use {allowed}") from error
+        for name in used:
+            if name not in PLACEHOLDERS:
+                raise mistake(f"unknown placeholder {{{name}}} in {template!r}", f"Use {allowed}")
+        if "acquisition" not in used:
+            raise mistake(f"{template!r} gives every acquisition the same name", "Put {acquisition} into it")
+        try:
+            check_dataset_name(template.format_map(dict.fromkeys(PLACEHOLDERS, "x")))
+        except InvalidNameError as error:
+            raise mistake(str(error), "Use letters, digits, '-' and '_' around the placeholders") from error
+        return template
+
+    @field_validator("layers")
+    @classmethod
+    def _distinct_names(cls, layers: tuple[LayerSettings, ...]) -> tuple[LayerSettings, ...]:
+        seen: dict[str, int] = {}
+        for index, layer in enumerate(layers):
+            first = seen.setdefault(layer.name.casefold(), index)
+            if first != index:
+                raise mistake(
+                    f"layers {first} and {index} are both called {layer.name!r} (case does not tell names apart)",
+                    "Give every layer a name of its own",
+                )
+        return layers
+
+    def layer(self, name: str) -> LayerSettings | None:
+        """Find a layer's settings by name."""
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+    @property
+    def watch_folder(self) -> Path:
+        """Give the absolute path of the watch folder."""
+        return self.watch
