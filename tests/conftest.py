@@ -1,0 +1,50 @@
+"""What every test may ask for: the shared files of microscopes, and an environment of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Name the checkout that is tested."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Name the folder with real files of microscopes; a test that needs one is skipped where it is absent.
+
+    The folder lies beside the checkout (`../shared/data`); WK_ASSETS_SHARED_DATA names another place.
+    """
+    folder = Path(os.environ.get("WK_ASSETS_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the shared files of microscopes are not at {folder}; WK_ASSETS_SHARED_DATA names their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_spec() -> Path:
+    """Name the folder with the format facts and golden values; skipped where it is absent, like `shared_data`."""
+    folder = Path(os.environ.get("WK_ASSETS_SHARED_SPEC", REPOSITORY.parent / "shared" / "spec"))
+    if not folder.is_dir():
+        pytest.skip(f"the golden values are not at {folder}; WK_ASSETS_SHARED_SPEC names their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def environment_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the person's own settings from a test, and the test's from the person.
+
+    Neither a token, nor a configuration file, nor the Dagster home of whoever runs the tests may decide a test.
+    """
+    for name in [name for name in os.environ if name.startswith(("WK_", "DAGSTER_"))]:
+        if not name.startswith("WK_ASSETS_SHARED_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path_factory.mktemp("dagster-home")))
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
