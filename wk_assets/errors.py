@@ -5,6 +5,7 @@
     │   ├── ConfigurationError               wk_assets.yaml; carries every problem at once
     │   ├── InvalidNameError                 a dataset or layer name that no server would take
     │   ├── GeometryError                    boxes, mags, voxel sizes that contradict themselves
+    │   │   └── UnknownAxisError (KeyError)  an axis that a vector or box does not have
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
     │   └── PropertiesError                  datasource-properties.json, zarr.json
     ├── SourceError (ValueError)             what a microscope wrote can not be imported: permanent
@@ -70,6 +71,13 @@ class InvalidNameError(InputError):
 
 class GeometryError(InputError):
     """Refuse a box, mag or voxel size that contradicts itself."""
+
+
+class UnknownAxisError(GeometryError, KeyError):
+    """Name an axis that a vector or box does not have, and those that it has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would quote the sentence
 
 
 class DownsamplingError(InputError):
