@@ -36,7 +36,7 @@ def shared_spec() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def environment_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the person's own settings from a test, and the test's from the person.
 
     Neither a token, nor a configuration file, nor the Dagster home of whoever runs the tests may decide a test.
@@ -44,7 +44,6 @@ def environment_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch
     for name in [name for name in os.environ if name.startswith(("WK_", "DAGSTER_"))]:
         if not name.startswith("WK_ASSETS_SHARED_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path_factory.mktemp("dagster-home")))
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
