@@ -6,6 +6,7 @@
     │   ├── InvalidNameError                 a dataset or layer name that no server would take
     │   ├── GeometryError                    boxes, mags, voxel sizes that contradict themselves
     │   │   └── UnknownAxisError (KeyError)  an axis that a vector or box does not have
+    │   ├── CursorError                      what a sensor remembered, in a form that it does not know
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
     │   └── PropertiesError                  datasource-properties.json, zarr.json
     ├── SourceError (ValueError)             what a microscope wrote can not be imported: permanent
@@ -78,6 +79,10 @@ class UnknownAxisError(GeometryError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would quote the sentence
+
+
+class CursorError(InputError):
+    """Refuse the text of a sensor's cursor that is of another version or form."""
 
 
 class DownsamplingError(InputError):
