@@ -31,12 +31,15 @@ class ArraySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRequest:
-    """Ask for a layer: from which source, into which dataset, with which mags. `mags[0]` is the finest, made by import."""
+    """Ask for a layer: from which source, into which dataset, with which mags, finest first.
+
+    `mags[0]` is made by import. `source` None: nothing is imported, coarser mags are made from what is stored.
+    """
 
     dataset_path: Path
     layer_name: str
     category: Category
-    source: SourceSelection
+    source: SourceSelection | None
     voxel_size: VoxelSize
     mags: tuple[Mag, ...]
     mode: DownsamplingMode

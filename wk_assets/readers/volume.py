@@ -78,10 +78,12 @@ class SliceProblem:
 class SliceRecord:
     """What is known after a slice was read: a digest of its file's bytes where that came for free, a problem if any.
 
-    `digest` is `xxh3_128:<hex>` of the whole file when one file holds one slice, else None (see `VolumeReader.digests`).
+    `digest` is `xxh3_128:<hex>` of the whole file `file` (relative path) when one file holds one slice, else None
+    (see `VolumeReader.digests`).
     """
 
     z: int
+    file: str | None = None
     digest: str | None = None
     problem: SliceProblem | None = None
 

@@ -18,16 +18,16 @@ from wk_assets.storage.durable import make_directory, storage_refusals
 
 
 @contextmanager
-def exclusive(lock_path: Path, purpose: str) -> Iterator[None]:
+def exclusive(lock_path: Path, purpose: str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold `lock_path` for the time of the block; `purpose` tells others what is going on ("import of color/1").
 
-    Raises LockedError at once, naming the holder, when another process or thread holds it.
+    Raises LockedError, naming the holder, when another process or thread holds it for longer than `wait_seconds`.
     """
     make_directory(lock_path.parent)
     lock = FileLock(lock_path, thread_local=False)
     with storage_refusals(lock_path):
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=wait_seconds)
         except Timeout as error:
             raise LockedError(
                 f"{lock_path.stem} is being written by {_holder(lock_path)}. Wait for it to end, or stop it, and run again"

@@ -16,7 +16,9 @@ class VoxelArray(Protocol):
     """Read boxes of one mag. Coordinates are voxels of this mag, counted from the world's origin."""
 
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """Number of channels."""
+        ...
 
     @property
     def size(self) -> Vec3Int:
@@ -24,13 +26,19 @@ class VoxelArray(Protocol):
         ...
 
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> np.dtype[Any]:
+        """The type of one channel of a voxel."""
+        ...
 
     @property
-    def chunk_shape(self) -> Vec3Int: ...
+    def chunk_shape(self) -> Vec3Int:
+        """Voxels x, y, z that are decoded together."""
+        ...
 
     @property
-    def shard_shape(self) -> Vec3Int: ...
+    def shard_shape(self) -> Vec3Int:
+        """Voxels x, y, z that are stored together."""
+        ...
 
     def read(self, box_in_mag: BoundingBox) -> NDArray[Any]:
         """Return the voxels of a box, shape (c, x, y, z). Raises GeometryError outside of the array."""

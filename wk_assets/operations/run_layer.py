@@ -1,0 +1,335 @@
+"""Do what a plan says: run the passes in staging, publish the mags, write the ledger. One writer per mag.
+
+The order is the commit protocol: voxels and their checksums in `.wk-assets/staging`, synced and journaled by the
+engine; the manifest into each array; the arrays renamed to their places; the ledger last. What a crash leaves behind
+is either finished by the next run, or removed by it; readers look at neither.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from wk_assets.errors import StorageError
+from wk_assets.geometry.mag import Mag
+from wk_assets.operations.compute import Compute
+from wk_assets.operations.engine import Engine
+from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, is_whole
+from wk_assets.operations.layer_record import (
+    BOOKKEEPING,
+    BoxRecord,
+    LayerRecord,
+    LayerStatistics,
+    MagRecord,
+    SliceFact,
+    SourceRecord,
+    read_layer_record,
+    write_layer_record,
+)
+from wk_assets.operations.layer_request import LayerRequest, LayerResult, MagResult, Progress, ProgressListener
+from wk_assets.operations.slab_sources import ImageSource, StoredSource
+from wk_assets.readers.open_volume import open_volume
+from wk_assets.storage.durable import (
+    make_directory,
+    move_into_place,
+    remove_partials,
+    remove_tree,
+    sync_directory,
+    write_atomically,
+)
+from wk_assets.storage.locks import exclusive
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
+from wk_assets.storage.shard import ShardEntry
+from wk_assets.storage.stored_array import StoredArray
+
+_RESULT_NAME = "result.json"
+_LEDGER_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """What a pass left in staging, ready to be published."""
+
+    shards: dict[str, tuple[ShardEntry, ...]]  # by name of the mag
+    facts: tuple[SliceFact, ...]
+    sources: tuple[SourceRecord, ...]
+    read_bytes: int
+    written_bytes: int
+
+
+def run_layer(plan: LayerPlan, compute: Compute, listener: ProgressListener | None = None) -> LayerResult:
+    """Make every mag of the plan that is not up to date, and say what is published then.
+
+    May be run again after any crash, and ends with the same bytes. Raises LockedError if another process makes one
+    of these mags now, SourceError, StorageError; nothing is visible then that was not visible before.
+    """
+    started = time.monotonic()
+    request = plan.request
+    read_bytes = written_bytes = 0
+    with ExitStack() as locks:
+        for mag in plan.mags:
+            lock = _lock_path(request, mag.mag)
+            locks.enter_context(exclusive(lock, f"layer {request.layer_name}, mag {mag.mag.to_layer_name()}"))
+        _tidy(plan)
+        before = 0
+        total = sum(one.read_voxels for one in plan.passes)
+        for one in plan.passes:
+            built = _build(plan, one, compute, _shifted(listener, before, total))
+            _publish(plan, one, built)
+            before += one.read_voxels
+            read_bytes += built.read_bytes
+            written_bytes += built.written_bytes
+        _tidy(plan)
+    record = read_layer_record(request.dataset_path, request.layer_name)
+    if record is None:
+        raise StorageError(f"the ledger of layer {request.layer_name!r} in {request.dataset_path} vanished during the run")
+    return LayerResult(
+        layer_name=request.layer_name,
+        mags=tuple(_mag_result(request, mag, record) for mag in plan.mags),
+        read_bytes=read_bytes,
+        written_bytes=written_bytes,
+        seconds=time.monotonic() - started,
+        problems=record.problems,
+    )
+
+
+def _lock_path(request: LayerRequest, mag: Mag) -> Path:
+    return request.dataset_path / BOOKKEEPING / "locks" / f"{request.layer_name}.{mag.to_layer_name()}.lock"
+
+
+def _staging(request: LayerRequest, one: PassPlan) -> Path:
+    first = one.mags[0].mag.to_layer_name()
+    return request.dataset_path / BOOKKEEPING / "staging" / request.layer_name / f"{first}_{one.key[:16]}"
+
+
+def _shifted(listener: ProgressListener | None, before: int, total: int) -> ProgressListener | None:
+    if listener is None:
+        return None
+    return lambda progress: listener(
+        Progress(done_voxels=before + progress.done_voxels, total_voxels=total, message=progress.message)
+    )
+
+
+# ---------------------------------------------------------------------- building
+
+
+def _build(plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressListener | None) -> _Built:
+    staging = _staging(plan.request, one)
+    finished = staging / _RESULT_NAME
+    if finished.exists():
+        return _parse_result(finished.read_bytes())
+    make_directory(staging)
+    built = _import(plan, one, staging, compute, listener) if one.parent is None else _derive(plan, one, staging, compute, listener)
+    for mag in one.mags:
+        array = staging / mag.mag.to_layer_name()
+        manifest = Manifest(content_key=mag.key, shards=built.shards[mag.mag.to_layer_name()])
+        write_atomically(array / MANIFEST_NAME, manifest.to_bytes())
+        sync_directory(array)
+    write_atomically(finished, _result_bytes(built))
+    return built
+
+
+def _import(
+    plan: LayerPlan, one: PassPlan, staging: Path, compute: Compute, listener: ProgressListener | None
+) -> _Built:
+    request = plan.request
+    if request.source is None:
+        raise StorageError(f"layer {request.layer_name!r}: the plan imports, but names no source")
+    with open_volume(request.source) as reader:
+        result = Engine(
+            plan=one.pyramid,
+            mode=request.mode,
+            source=ImageSource(reader, request.topleft),
+            staging=staging,
+            threads=compute.threads,
+            listener=listener,
+        ).run()
+        digests = reader.digests()
+        files = reader.description.files
+    digests |= {fact.file: fact.digest for fact in result.facts if fact.file is not None and fact.digest is not None}
+    sources = tuple(
+        SourceRecord(
+            relative_path=file.relative_path,
+            size_bytes=file.size_bytes,
+            mtime_ns=file.mtime_ns,
+            digest=digests.get(file.relative_path),
+        )
+        for file in files
+    )
+    return _Built(
+        shards=_by_name(one.mags, result.shards),
+        facts=result.facts,
+        sources=sources,
+        read_bytes=sum(file.size_bytes for file in files),
+        written_bytes=result.written_bytes,
+    )
+
+
+def _derive(
+    plan: LayerPlan, one: PassPlan, staging: Path, compute: Compute, listener: ProgressListener | None
+) -> _Built:
+    request = plan.request
+    record = read_layer_record(request.dataset_path, request.layer_name)
+    stored = record.mag(one.parent) if record is not None and one.parent is not None else None
+    if stored is None:
+        raise StorageError(f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again")
+    array = StoredArray.open(request.dataset_path / stored.path)
+    result = Engine(
+        plan=one.pyramid,
+        mode=request.mode,
+        source=StoredSource(array, one.pyramid.levels[0].box),
+        staging=staging,
+        threads=compute.threads,
+        listener=listener,
+    ).run()
+    return _Built(
+        shards=_by_name(one.mags, result.shards),
+        facts=(),
+        sources=(),
+        read_bytes=stored.stored_bytes,
+        written_bytes=result.written_bytes,
+    )
+
+
+def _by_name(
+    mags: Iterable[MagPlan], shards: Iterable[tuple[ShardEntry, ...]]
+) -> dict[str, tuple[ShardEntry, ...]]:
+    return {mag.mag.to_layer_name(): entries for mag, entries in zip(mags, shards, strict=True)}
+
+
+def _result_bytes(built: _Built) -> bytes:
+    return json.dumps(
+        {
+            "shards": {name: [[e.key, e.size_bytes, e.crc32c] for e in entries] for name, entries in built.shards.items()},
+            "facts": [fact.model_dump(exclude_defaults=True) for fact in built.facts],
+            "sources": [source.model_dump() for source in built.sources],
+            "read_bytes": built.read_bytes,
+            "written_bytes": built.written_bytes,
+        }
+    ).encode()
+
+
+def _parse_result(data: bytes) -> _Built:
+    document = json.loads(data)
+    return _Built(
+        shards={name: tuple(ShardEntry(*row) for row in rows) for name, rows in document["shards"].items()},
+        facts=tuple(SliceFact.model_validate(fact) for fact in document["facts"]),
+        sources=tuple(SourceRecord.model_validate(source) for source in document["sources"]),
+        read_bytes=document["read_bytes"],
+        written_bytes=document["written_bytes"],
+    )
+
+
+# ---------------------------------------------------------------------- publishing
+
+
+def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
+    """Give each array its place, then write the ledger. Every step may have been done by a run that was killed."""
+    request = plan.request
+    staging = _staging(request, one)
+    for mag in one.mags:
+        staged, final = staging / mag.mag.to_layer_name(), request.dataset_path / mag.path
+        if not staged.exists():
+            continue  # moved by the run before this one
+        if final.exists():
+            remove_tree(final)  # the same content, damaged: a whole one of another content has another path
+        move_into_place(staged, final)
+    ledger_lock = request.dataset_path / BOOKKEEPING / "locks" / f"{request.layer_name}.lock"
+    with exclusive(ledger_lock, f"ledger of {request.layer_name}", wait_seconds=_LEDGER_PATIENCE_SECONDS):
+        write_layer_record(request.dataset_path, _updated_record(plan, one, built))
+
+
+def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built) -> LayerRecord:
+    request = plan.request
+    old = read_layer_record(request.dataset_path, request.layer_name)
+    new = {mag.mag: _mag_record(mag, built.shards[mag.mag.to_layer_name()]) for mag in one.mags}
+    kept = {record.to_mag(): record for record in old.mags} if old else {}
+    mags = kept | new
+    order = sorted(mags, key=lambda mag: (mag.max_dim, tuple(mag.to_vec3_int())))
+    if one.parent is not None and old is not None:
+        return old.model_copy(update={"mags": tuple(mags[mag] for mag in order)})
+    given = request.source.voxel_size if request.source else None
+    measured = given or (plan.description.voxel_size if plan.description else None)
+    return LayerRecord(
+        layer_name=request.layer_name,
+        category=request.category,
+        channels=plan.channels,
+        dtype=plan.dtype.name,
+        voxel_size_factor=request.voxel_size.factor,
+        voxel_size_unit=request.voxel_size.unit,
+        voxel_size_source=measured.source if measured else None,
+        voxel_size_alternatives=_alternatives(plan),
+        box_mag1=BoxRecord.of(plan.box),
+        layout=request.array.layout,
+        mode=request.mode,
+        source_format=plan.description.format if plan.description else "",
+        mags=tuple(mags[mag] for mag in order if mag in request.mags),
+        sources=built.sources,
+        statistics=LayerStatistics(slices=built.facts),
+    )
+
+
+def _alternatives(plan: LayerPlan) -> tuple[str, ...]:
+    if plan.description is None:
+        return ()
+    return tuple(
+        f"{tuple(other.voxel_size.factor)} {other.voxel_size.unit.value}: {other.source}"
+        for other in plan.description.voxel_size_alternatives
+    )
+
+
+def _mag_record(mag: MagPlan, shards: tuple[ShardEntry, ...]) -> MagRecord:
+    return MagRecord(
+        mag=mag.mag.to_layer_name(),
+        path=mag.path,
+        key=mag.key,
+        parent_key=mag.parent_key,
+        box_in_mag=BoxRecord.of(mag.box_in_mag),
+        shards=len(shards),
+        stored_bytes=sum(shard.size_bytes for shard in shards),
+        raw_bytes=mag.raw_bytes,
+    )
+
+
+def _mag_result(request: LayerRequest, mag: MagPlan, record: LayerRecord) -> MagResult:
+    stored = record.mag(mag.mag)
+    if stored is None:
+        raise StorageError(f"mag {mag.mag.to_layer_name()} of layer {request.layer_name!r} is not in the ledger after the run")
+    return MagResult(
+        mag=mag.mag,
+        key=stored.key,
+        path=request.dataset_path / stored.path,
+        shape=mag.size,
+        box_in_mag=mag.box_in_mag,
+        shards=stored.shards,
+        stored_bytes=stored.stored_bytes,
+        raw_bytes=stored.raw_bytes,
+        reused=mag.up_to_date,
+    )
+
+
+def _tidy(plan: LayerPlan) -> None:
+    """Remove what earlier runs left in staging for the mags whose locks we hold, unless this plan goes on with it."""
+    request = plan.request
+    bookkeeping = request.dataset_path / BOOKKEEPING
+    record = read_layer_record(request.dataset_path, request.layer_name)
+    ours = {mag.mag.to_layer_name() for mag in plan.mags}
+    wanted = {_staging(request, one) for one in plan.passes if not _published(request, one, record)}
+    staged = bookkeeping / "staging" / request.layer_name
+    for leftover in staged.iterdir() if staged.is_dir() else ():
+        if leftover.name.split("_")[0] in ours and leftover not in wanted:
+            remove_tree(leftover)
+    remove_partials(bookkeeping)
+    for empty in (staged, staged.parent):
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
+
+
+def _published(request: LayerRequest, one: PassPlan, record: LayerRecord | None) -> bool:
+    for mag in one.mags:
+        stored = record.mag(mag.mag) if record else None
+        if stored is None or stored.key != mag.key or not is_whole(request.dataset_path / stored.path, mag.key):
+            return False
+    return True
