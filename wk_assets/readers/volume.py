@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 
@@ -44,6 +45,19 @@ class MeasuredVoxelSize:
 
     voxel_size: VoxelSize
     source: str  # e.g. "OME-XML PhysicalSizeX/Y/Z of nuclei.ome.tif" or "instrument setting 'voxel_size'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredPixelSize:
+    """What a file says of x and y alone: electron microscopes know their pixels, not how thick a section is."""
+
+    x: float
+    y: float
+    unit: LengthUnit
+    source: str  # e.g. "Zeiss tag 34118 ap_pixel_size of slice_0001.tif"
+
+    def __str__(self) -> str:
+        return f"x {self.x:g}, y {self.y:g} {self.unit.value} ({self.source})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +107,9 @@ class VolumeDescription:
     """Describe one layer's source volume without reading its voxels.
 
     `size` in voxels x, y, z (one time point, the selected channels). `dtype` is the native-endian numpy dtype of what `read_slice` fills.
-    `channels` is 1, or 3 for RGB (uint8). `problems` are gaps known from the listing, under a policy that fills them.
+    `channels` is 1, or 3 for RGB (uint8). `problems` are the slices known to be bad before any is read, under a policy
+    that fills them; reading such a slice gives the same problem again. `voxel_size` is None where nobody says it
+    whole; `pixel_sizes` is what the files say of x and y alone.
     """
 
     format: str  # "tiff-sequence", "tiff-stack", "image-sequence"
@@ -103,6 +119,7 @@ class VolumeDescription:
     dtype: np.dtype[Any]
     voxel_size: MeasuredVoxelSize | None
     voxel_size_alternatives: tuple[MeasuredVoxelSize, ...] = ()
+    pixel_sizes: tuple[MeasuredPixelSize, ...] = ()
     problems: tuple[SliceProblem, ...] = field(default=())
 
 
@@ -113,7 +130,9 @@ class VolumeReader(Protocol):
     """
 
     @property
-    def description(self) -> VolumeDescription: ...
+    def description(self) -> VolumeDescription:
+        """Say what the volume is; known since opening, never changes."""
+        ...
 
     def read_slice(self, z: int, out: NDArray[Any]) -> SliceRecord:
         """Fill `out`, shape (c, y, x), dtype of the description, with slice `z` (0-based).
@@ -127,7 +146,9 @@ class VolumeReader(Protocol):
         """Map relative path to `xxh3_128:<hex>` of each file that `read_slice` gives no digest for (reads the bytes)."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of everything that is held. No file stays open between calls anyway."""
+        ...
 
     def __enter__(self) -> Self: ...
 
