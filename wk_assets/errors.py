@@ -7,13 +7,16 @@
     │   ├── GeometryError                    boxes, mags, voxel sizes that contradict themselves
     │   │   └── UnknownAxisError (KeyError)  an axis that a vector or box does not have
     │   ├── CursorError                      what a sensor remembered, in a form that it does not know
+    │   ├── CatalogueError                   an entry that can not be understood, a dataset name with two claims
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
     │   └── PropertiesError                  datasource-properties.json, zarr.json
+    │       └── InvalidPropertiesError       the file as a whole; carries every problem at once
     ├── SourceError (ValueError)             what a microscope wrote can not be imported: permanent
     │   ├── UnreadableSliceError             truncated, corrupt, of another shape or dtype
     │   ├── MissingSliceError                a gap in the numbering, a duplicate, an empty folder
     │   ├── AxesError                        axes that the file does not name
     │   ├── VoxelSizeError                   nobody says how large a voxel is
+    │   ├── WatchFolderError (transient)     a folder that can not be listed: a share that is not mounted
     │   └── SourceChangedError (also Transient)   a file changed while it was read
     ├── StorageError (OSError)
     │   ├── DiskFullError                    needs and has, in bytes: permanent until somebody frees space
@@ -85,12 +88,27 @@ class CursorError(InputError):
     """Refuse the text of a sensor's cursor that is of another version or form."""
 
 
+class CatalogueError(InputError):
+    """Name the catalogue entry that can not be understood, or the dataset name that two acquisitions claim."""
+
+
 class DownsamplingError(InputError):
     """Refuse a mode, factor or dtype that no kernel computes."""
 
 
 class PropertiesError(InputError):
     """Refuse metadata (datasource-properties.json, zarr.json) that does not say what its format demands."""
+
+
+class InvalidPropertiesError(PropertiesError):
+    """Carry every problem found in a file of metadata, not just the first."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        listing = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{source}: {count} {'mistake' if count == 1 else 'mistakes'}\n{listing}")
 
 
 class SourceError(WkAssetsError, ValueError):
@@ -111,6 +129,12 @@ class AxesError(SourceError):
 
 class VoxelSizeError(SourceError):
     """Say that no trustworthy voxel size was found, and how to give one."""
+
+
+class WatchFolderError(SourceError):
+    """Name a folder that can not be listed; its share may come back."""
+
+    transient = True
 
 
 class SourceChangedError(SourceError):

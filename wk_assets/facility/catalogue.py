@@ -1,121 +1,30 @@
 """The catalogue: which datasets there are, one small JSON file each. The asset graph is built from it.
 
-Reads and writes `<folder>/<dataset>.json`. Opens no image and no dataset (see `registration`, `operations`).
+Reads and writes `<folder>/<dataset>.json`; what an entry says is in `catalogue_entry`. Opens no image and no dataset
+(see `registration`, `operations`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import xxhash
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
-from wk_assets.errors import Problem
-from wk_assets.geometry.length_unit import LengthUnit
-from wk_assets.geometry.mag import Mag
-from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.layer_request import Category
-from wk_assets.readers.volume import MeasuredVoxelSize
+from wk_assets.errors import CatalogueError, LockedError, Problem
+from wk_assets.facility.catalogue_entry import CatalogueEntry, EntryStatus
+from wk_assets.storage.durable import make_directory, storage_refusals, write_atomically
 
-
-class EntryStatus(StrEnum):
-    """Say whether a dataset is worked on (it has assets) or archived (its files and history stay)."""
-
-    ACTIVE = "active"
-    ARCHIVED = "archived"
-
-
-class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoredVoxelSize(_Stored):
-    """A voxel size with its birth certificate."""
-
-    x: float = Field(gt=0, allow_inf_nan=False)
-    y: float = Field(gt=0, allow_inf_nan=False)
-    z: float = Field(gt=0, allow_inf_nan=False)
-    unit: LengthUnit
-    source: str
-
-    def measured(self) -> MeasuredVoxelSize:
-        """Give the value that readers and operations take."""
-        return MeasuredVoxelSize(voxel_size=self.value, source=self.source)
-
-    @property
-    def value(self) -> VoxelSize:
-        """Give the voxel size alone."""
-        return VoxelSize((self.x, self.y, self.z), self.unit)
-
-    @classmethod
-    def of(cls, measured: MeasuredVoxelSize) -> "StoredVoxelSize":
-        """Store a measured voxel size."""
-        x, y, z = measured.voxel_size.factor
-        return cls(x=x, y=y, z=z, unit=measured.voxel_size.unit, source=measured.source)
-
-
-class CatalogueLayer(_Stored):
-    """One layer of a dataset: what its source's headers said when it was registered."""
-
-    name: str
-    category: Category
-    channels: int = Field(ge=1)
-    dtype: str
-    size: tuple[int, int, int]  # voxels x, y, z
-    mags: tuple[str, ...] = Field(min_length=1)  # finest first
-    mode: DownsamplingMode
-    files: int = Field(ge=1)  # how many source files
-    source_bytes: int = Field(ge=0)
-    signature: str  # digest over the layer's own files
-
-    @property
-    def mag_values(self) -> tuple[Mag, ...]:
-        """Give the mags, finest first."""
-        return tuple(Mag(mag) for mag in self.mags)
-
-    @property
-    def size_in_voxels(self) -> Vec3Int:
-        """Give the size in voxels, x, y, z."""
-        return Vec3Int(self.size)
-
-
-class CatalogueEntry(_Stored):
-    """One dataset: where it comes from, what it will consist of.
-
-    `folder` is the acquisition's folder, posix, relative to the home where it lies inside (see `requests.source_folder`).
-    """
-
-    format: Literal[1] = 1
-    dataset: str
-    instrument: str
-    acquisition: str
-    folder: str
-    signature: str
-    status: EntryStatus = EntryStatus.ACTIVE
-    voxel_size: StoredVoxelSize
-    voxel_size_alternatives: tuple[StoredVoxelSize, ...] = ()  # what the files say differently
-    layers: tuple[CatalogueLayer, ...] = Field(min_length=1)
-
-    @property
-    def active(self) -> bool:
-        """Say whether the dataset is worked on."""
-        return self.status is EntryStatus.ACTIVE
-
-    def layer(self, name: str) -> CatalogueLayer:
-        """Find a layer by name. Raises CatalogueError naming those that there are."""
-        raise NotImplementedError
-
-    def to_bytes(self) -> bytes:
-        """Write the entry as JSON: same entry, same bytes."""
-        return (self.model_dump_json(indent=2) + "\n").encode()
+LARGEST_ENTRY_BYTES = 4 << 20
+LOCK_SECONDS = 30.0
+_REMEDY = "Correct the file, or remove it and register the acquisition again"
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSurvey:
-    """Everything that was found in the catalogue's folder: readable entries by dataset, and what is wrong with the others."""
+    """Everything in the catalogue's folder: readable entries by dataset, and what is wrong with the other files."""
 
     entries: Mapping[str, CatalogueEntry]
     problems: tuple[Problem, ...]
@@ -129,39 +38,135 @@ class Catalogue:
 
     def survey(self) -> CatalogueSurvey:
         """Read every entry, and collect what is wrong instead of raising. A missing folder is an empty catalogue."""
-        raise NotImplementedError
+        entries: dict[str, CatalogueEntry] = {}
+        problems: list[Problem] = []
+        for file in self._files():
+            try:
+                entry = self._read(file)
+            except CatalogueError as error:
+                problems.append(Problem(str(file), str(error).removeprefix(f"{file}: ").removesuffix(f". {_REMEDY}"), _REMEDY))
+            else:
+                if entry is not None:
+                    entries[entry.dataset] = entry
+        return CatalogueSurvey(entries, tuple(problems))
 
     def entries(self) -> tuple[CatalogueEntry, ...]:
         """Read every entry, archived ones too, sorted by dataset. Raises CatalogueError naming all unreadable files."""
-        raise NotImplementedError
+        survey = self.survey()
+        if survey.problems:
+            listing = "\n".join(f"  - {problem}" for problem in survey.problems)
+            raise CatalogueError(f"{len(survey.problems)} entries of the catalogue can not be understood\n{listing}")
+        return tuple(survey.entries.values())
 
     def active(self) -> tuple[CatalogueEntry, ...]:
         """Read the entries that are worked on, sorted by dataset. Raises CatalogueError."""
-        raise NotImplementedError
+        return tuple(entry for entry in self.entries() if entry.active)
 
     def get(self, dataset: str) -> CatalogueEntry | None:
         """Read one entry, None if there is none. Raises CatalogueError if its file can not be understood."""
-        raise NotImplementedError
+        return self._read(self._file(dataset)) if self._file(dataset) in self._files() else None
 
     def find(self, instrument: str, acquisition: str) -> CatalogueEntry | None:
-        """Find the entry of an acquisition."""
-        raise NotImplementedError
+        """Find the entry of an acquisition. Raises CatalogueError if a file can not be understood."""
+        wanted = (instrument, acquisition)
+        return next((entry for entry in self.entries() if (entry.instrument, entry.acquisition) == wanted), None)
 
     def put(self, entry: CatalogueEntry) -> bool:
         """Write an entry atomically; say whether anything changed (the same entry again writes nothing).
 
-        Raises CatalogueError if another acquisition has the dataset's name, LockedError if the catalogue stays locked.
+        Raises CatalogueError if another acquisition has the dataset's name (names that differ in case alone count as
+        one), or if the acquisition has a dataset of another name; LockedError if the catalogue stays locked; and what
+        a full disk or a read-only folder raises.
         """
-        raise NotImplementedError
+        with self._locked():
+            for other in self.survey().entries.values():
+                _refuse_two_claims(entry, other)
+            return write_atomically(self._file(entry.dataset), entry.to_bytes())
 
     def archive(self, dataset: str) -> CatalogueEntry:
-        """Move an entry to the archived ones. Raises CatalogueError if there is none."""
-        raise NotImplementedError
+        """Move an entry to the archived ones: its assets leave the graph, all files stay. Raises CatalogueError if there is none."""
+        return self._move(dataset, EntryStatus.ARCHIVED)
 
     def activate(self, dataset: str) -> CatalogueEntry:
         """Bring an archived entry back. Raises CatalogueError if there is none."""
-        raise NotImplementedError
+        return self._move(dataset, EntryStatus.ACTIVE)
 
     def fingerprint(self) -> str:
         """Digest the names, sizes and mtimes of all entries: a cheap answer to 'has anything changed?'."""
-        raise NotImplementedError
+        digest = xxhash.xxh3_128()
+        for file in self._files():
+            try:
+                status = file.stat()
+            except FileNotFoundError:
+                continue
+            digest.update(f"{file.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    def _move(self, dataset: str, status: EntryStatus) -> CatalogueEntry:
+        with self._locked():
+            entry = self.get(dataset)
+            if entry is None:
+                known = ", ".join(file.stem for file in self._files()) or "none"
+                raise CatalogueError(f"there is no dataset {dataset!r} in the catalogue {self.folder}; there are: {known}")
+            moved = entry.model_copy(update={"status": status})
+            write_atomically(self._file(dataset), moved.to_bytes())
+            return moved
+
+    def _file(self, dataset: str) -> Path:
+        return self.folder / f"{dataset}.json"
+
+    def _files(self) -> list[Path]:
+        """List the entries' files. Hidden ones are locks and the leftovers of killed writers."""
+        try:
+            return sorted(file for file in self.folder.iterdir() if file.suffix == ".json" and not file.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CatalogueError(f"the catalogue {self.folder} can not be listed: {error.strerror}") from error
+
+    def _read(self, file: Path) -> CatalogueEntry | None:
+        try:
+            if file.stat().st_size > LARGEST_ENTRY_BYTES:
+                raise CatalogueError(f"{file}: it is larger than any entry. {_REMEDY}")
+            entry = CatalogueEntry.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return None  # removed since it was listed
+        except OSError as error:
+            raise CatalogueError(f"{file}: it can not be read ({error.strerror}). {_REMEDY}") from error
+        except ValidationError as error:
+            found = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors(include_url=False)]
+            raise CatalogueError(f"{file}: {'; '.join(found[:5])}. {_REMEDY}") from error
+        if entry.dataset != file.stem:
+            raise CatalogueError(f"{file}: it is the entry of {entry.dataset!r}, so its name must be {entry.dataset}.json. {_REMEDY}")
+        return entry
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        make_directory(self.folder)
+        lock = FileLock(self.folder / ".lock", thread_local=False)
+        with storage_refusals(self.folder):
+            try:
+                lock.acquire(timeout=LOCK_SECONDS)
+            except Timeout as error:
+                raise LockedError(
+                    f"the catalogue {self.folder} was locked by another process for {LOCK_SECONDS:g} s. Look for one that hangs"
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _refuse_two_claims(entry: CatalogueEntry, other: CatalogueEntry) -> None:
+    same_source = (entry.instrument, entry.acquisition) == (other.instrument, other.acquisition)
+    if entry.dataset.casefold() == other.dataset.casefold() and not (same_source and entry.dataset == other.dataset):
+        raise CatalogueError(
+            f"dataset name {entry.dataset!r}: acquisition {entry.acquisition!r} of {entry.instrument!r} claims it, but "
+            f"{other.dataset!r} belongs to acquisition {other.acquisition!r} of {other.instrument!r} already. "
+            "Rename the folder, or make the instrument's 'dataset' template tell them apart, e.g. '{instrument}-{acquisition}'"
+        )
+    if same_source and entry.dataset != other.dataset:
+        raise CatalogueError(
+            f"acquisition {entry.acquisition!r} of {entry.instrument!r} is the dataset {other.dataset!r} already, and can not "
+            f"become {entry.dataset!r} too. Remove {other.dataset}.json from the catalogue to give it a new name"
+        )

@@ -7,24 +7,24 @@ from `WK_TOKEN` where it is used. Nothing is created on disk and no folder is lo
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from wk_assets.errors import ConfigurationError, Problem
 from wk_assets.facility.instrument import Instrument
-from wk_assets.facility.mistakes import environment_problems, secret_problems, sentences
+from wk_assets.facility.mistakes import TOKEN_VARIABLE, Located, collisions, secrets, sentences
 from wk_assets.facility.section import HomePath, Section, SizeBytes, mistake
-from wk_assets.facility.yaml_document import YamlDocument, read_yaml
+from wk_assets.facility.yaml_document import YamlDocument, dotted, read_yaml
 from wk_assets.operations.compute import GIBIBYTE, Compute
 from wk_assets.operations.layer_request import Layout
 
 FILE_NAME = "wk_assets.yaml"
 CONFIG_VARIABLE = "WK_ASSETS_CONFIG"
-TOKEN_VARIABLE = "WK_TOKEN"  # noqa: S105  # the variable's name, not its value
 OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "WK_ASSETS_STORAGE_ROOT": ("storage", "root"),
@@ -39,7 +39,8 @@ def _web_address(url: str | None) -> str | None:
     if url is not None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise mistake("it is not a web address", "Write it whole, like https://webknossos.example.org")
+            shown = "it" if "@" in url or "?" in url else repr(url)  # what may hold a secret is not repeated
+            raise mistake(f"{shown} is not a web address", "Write it whole, like https://webknossos.example.org")
         if parts.username or parts.password or parts.query:
             raise mistake(
                 "the address carries a user, password or query", f"Write the bare address, and put a token into the environment variable {TOKEN_VARIABLE}"
@@ -58,14 +59,16 @@ class StorageSettings(Section):
 class ComputeSettings(Section):
     """How much of the machine an import may use."""
 
-    threads: Literal["auto"] | int = Field(default="auto", description="auto (every core), or a number, e.g. 4")
+    threads: int | None = Field(default=None, description="auto (every core), or a number, e.g. 4")
     memory: SizeBytes = Field(default=GIBIBYTE, ge=256 << 20, description="peak memory of the whole process, at least '256 MiB', e.g. '1 GiB'")
 
     @field_validator("threads", mode="before")
     @classmethod
     def _auto_or_number(cls, threads: Any) -> Any:
+        if threads in ("auto", None):
+            return None
         number = int(threads) if isinstance(threads, str) and threads.strip().isdecimal() else threads
-        if number != "auto" and (not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 1024):
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 1024:
             raise mistake(f"{threads!r} is not a number of threads", "Write auto, or a whole number from 1 to 1024")
         return number
 
@@ -106,31 +109,6 @@ class Configuration(Section):
     def model_post_init(self, context: Any, /) -> None:
         """Remember the home that the paths were resolved against."""
         self._home = (context or {}).get("home", Path.cwd())
-
-    @field_validator("instrument_list")
-    @classmethod
-    def _distinct_instruments(cls, instruments: tuple[Instrument, ...]) -> tuple[Instrument, ...]:
-        for key, what in (("name", "are both called"), ("watch", "both watch")):
-            seen: dict[str, int] = {}
-            for index, instrument in enumerate(instruments):
-                value = str(getattr(instrument, key))
-                first = seen.setdefault(value.casefold() if key == "name" else f"{value} {instrument.acquisitions}", index)
-                if first != index:
-                    raise mistake(
-                        f"instruments {first} and {index} {what} {value!r}",
-                        "Give every instrument a name of its own" if key == "name" else "Give each a folder, or an 'acquisitions' pattern, of its own",
-                    )
-        return instruments
-
-    @model_validator(mode="after")
-    def _storage_is_not_watched(self, info: ValidationInfo) -> Self:
-        for instrument in self.instrument_list:
-            if self.storage.root.is_relative_to(instrument.watch):
-                raise mistake(
-                    f"storage.root {self.storage.root} lies in the watch folder of {instrument.name!r}, so datasets would be taken for acquisitions",
-                    "Keep datasets outside of every watch folder",
-                )
-        return self
 
     @property
     def home(self) -> Path:
@@ -176,7 +154,7 @@ class Configuration(Section):
     def compute(self) -> Compute:
         """Build the compute value that operations take."""
         threads = self.compute_settings.threads
-        count = Compute.of_this_machine().threads if threads == "auto" else int(threads)
+        count = Compute.of_this_machine().threads if threads is None else threads
         return Compute(threads=count, memory_bytes=self.compute_settings.memory)
 
 
@@ -204,15 +182,27 @@ def parse_configuration(
     return _validated(YamlDocument(source=source, content=dict(document)), home.absolute(), environment or {})
 
 
-def _validated(document: YamlDocument, home: Path, environment: Mapping[str, str]) -> Configuration:
-    content, overridden = document.with_overrides({where: environment[name] for name, where in OVERRIDES.items() if environment.get(name)})
-    problems = [*document.problems, *secret_problems(content)]
+def _validated(given: YamlDocument, home: Path, environment: Mapping[str, str]) -> Configuration:
+    overrides = {place: environment[name] for name, place in OVERRIDES.items() if environment.get(name)}
+    document = given.with_overrides(overrides)
+    located: list[Located] = []
     configuration: Configuration | None = None
+    if isinstance(document.content, dict):
+        located += secrets(document.content)
+        secret_paths = {path for path, _ in located}
+        located += collisions(document.content, home)
+    else:
+        secret_paths = set()
     try:
+        content = {} if document.content is None else document.content
         configuration = Configuration.model_validate(content, context={"home": home})
     except ValidationError as error:
-        problems += sentences(error, Configuration, content, skip={problem.where for problem in problems})
+        located += ((path, problem) for path, problem in sentences(error, Configuration, document.content) if path not in secret_paths)
+    problems = [*document.problems, *document.numbered(located)]
     if problems or configuration is None:
-        names = {".".join(where): name for name, where in OVERRIDES.items() if where in overridden}
-        raise ConfigurationError(document.source, environment_problems(document.numbered(problems), names))
+        names = {dotted(place): name for name, place in OVERRIDES.items() if place in overrides}
+        raise ConfigurationError(
+            document.source,
+            [replace(p, where=f"environment variable {names[p.where]}") if p.where in names else p for p in problems],
+        )
     return configuration

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from wk_assets.facility.section import Pattern, Section, mistake
 
-TEMPORARY_PATTERNS = ("*.part", "*.partial", "*.tmp", "*.temp", "*.filepart", "*.crdownload", "*downloading", "*~", ".*.??????")
+TEMPORARY_PATTERNS = ("*.part", "*.partial", "*.tmp", "*.temp", "*.filepart", "*.crdownload", "*downloading", f".*.{'[A-Za-z0-9]' * 6}")
 """Names that copying programs give to files that are not whole yet (the last one: rsync)."""
 
 _SETTLE = "how long nothing may have changed, in seconds, seen in two equal scans, e.g. 30"
@@ -119,3 +119,10 @@ FinishRule = Annotated[
     MarkerRule | ManifestRule | ExpectedCountRule | LogRule | QuietRule | RenameRule, Field(discriminator="rule")
 ]
 """One of the six rules, told apart by its key `rule`."""
+
+
+def spoken_file(rule: FinishRule) -> str | None:
+    """Give the pattern of the files whose text a rule needs (manifest, log, run file), None if it needs none."""
+    if isinstance(rule, ManifestRule | LogRule):
+        return rule.file
+    return rule.count_file if isinstance(rule, ExpectedCountRule) else None

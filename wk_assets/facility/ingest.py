@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wk_assets.facility.acquisitions import Acquisition
-from wk_assets.facility.catalogue import CatalogueEntry
+from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import Configuration
 from wk_assets.operations.commit_dataset import DatasetResult
 from wk_assets.operations.compute import Compute

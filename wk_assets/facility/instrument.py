@@ -4,7 +4,7 @@ Models only. Listing its folder is in `acquisitions`, choosing files in `layer_f
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -91,9 +91,9 @@ class PyramidSettings(Section):
     """Which mags are made below the finest, and how a block of voxels becomes one."""
 
     sampling: SamplingMode = Field(default=SamplingMode.ANISOTROPIC, description="anisotropic, isotropic or constant_z")
-    coarsest: Literal["auto"] | str = Field(default="auto", description="auto, or the coarsest mag, e.g. 16 or 16-16-4")
-    mode: Literal["auto"] | DownsamplingMode = Field(
-        default="auto", description="auto (median for color, mode for segmentation), or median, mode, max, min, mean, nearest for color"
+    coarsest: str = Field(default="auto", description="auto, or the coarsest mag, e.g. 16 or 16-16-4")
+    mode: DownsamplingMode | None = Field(
+        default=None, description="auto (median for color, mode for segmentation), or median, mode, max, min, mean, nearest for color"
     )
 
     @field_validator("coarsest", mode="before")
@@ -107,6 +107,11 @@ class PyramidSettings(Section):
                 raise mistake(f"{coarsest!r} is not a mag", "Write auto, or powers of two: 16 or '16-16-4'") from error
         return text
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _auto(cls, mode: Any) -> Any:
+        return None if mode == "auto" else mode
+
     @property
     def coarsest_mag(self) -> Mag | None:
         """Give the coarsest mag, None for auto."""
@@ -118,7 +123,7 @@ class PyramidSettings(Section):
             return layer.mode
         if layer.category == "segmentation":
             return DownsamplingMode.MODE
-        return DownsamplingMode.MEDIAN if self.mode == "auto" else DownsamplingMode(self.mode)
+        return DownsamplingMode.MEDIAN if self.mode is None else self.mode
 
 
 def _powers_of_two(edges: Any) -> Any:
@@ -193,23 +198,10 @@ class Instrument(Section):
         if "acquisition" not in used:
             raise mistake(f"{template!r} gives every acquisition the same name", "Put {acquisition} into it")
         try:
-            check_dataset_name(template.format_map(dict.fromkeys(PLACEHOLDERS, "x")))
+            check_dataset_name(template.format_map(dict.fromkeys(PLACEHOLDERS, "xxx")))
         except InvalidNameError as error:
             raise mistake(str(error), "Use letters, digits, '-' and '_' around the placeholders") from error
         return template
-
-    @field_validator("layers")
-    @classmethod
-    def _distinct_names(cls, layers: tuple[LayerSettings, ...]) -> tuple[LayerSettings, ...]:
-        seen: dict[str, int] = {}
-        for index, layer in enumerate(layers):
-            first = seen.setdefault(layer.name.casefold(), index)
-            if first != index:
-                raise mistake(
-                    f"layers {first} and {index} are both called {layer.name!r} (case does not tell names apart)",
-                    "Give every layer a name of its own",
-                )
-        return layers
 
     def layer(self, name: str) -> LayerSettings | None:
         """Find a layer's settings by name."""

@@ -4,7 +4,7 @@ Reads headers only, never voxels; writes nothing but the entry (`register`).
 """
 
 from wk_assets.facility.acquisitions import Acquisition
-from wk_assets.facility.catalogue import CatalogueEntry
+from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import Configuration
 
 

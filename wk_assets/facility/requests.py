@@ -6,7 +6,7 @@ again and refuses to go on if they are not the registered ones; opens none.
 
 from pathlib import Path
 
-from wk_assets.facility.catalogue import CatalogueEntry
+from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import Configuration
 from wk_assets.operations.commit_dataset import DatasetRequest
 from wk_assets.operations.layer_request import LayerRequest

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from wk_assets.facility.patterns import pattern_mistake
@@ -26,6 +26,12 @@ class Section(BaseModel):
     """Be one mapping of the file: unknown keys are mistakes, values never change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, populate_by_name=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_all_defaults(cls, section: Any) -> Any:
+        # "storage:" with every line below it commented out is a null in YAML
+        return {} if section is None else section
 
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:

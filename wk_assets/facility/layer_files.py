@@ -1,0 +1,59 @@
+"""Which files of an acquisition belong to which layer, by the instrument's patterns.
+
+Pure: a listing goes in, files per layer come out. No file is opened (see `registration`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from wk_assets.errors import MissingSliceError
+from wk_assets.facility.acquisitions import Acquisition
+from wk_assets.facility.instrument import Instrument, LayerSettings
+from wk_assets.facility.patterns import matches
+from wk_assets.readers.volume import SourceFile
+
+
+def files_of_layer(layer: LayerSettings, files: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
+    """Choose the files that a layer's patterns mean, sorted by relative path."""
+    return tuple(file for file in files if any(matches(pattern, file.relative_path) for pattern in layer.files))
+
+
+def files_by_layer(instrument: Instrument, acquisition: Acquisition) -> Mapping[str, tuple[SourceFile, ...]]:
+    """Share out an acquisition's files among the instrument's layers, by layer name.
+
+    Two layers may share files only if each takes another channel of them. Raises MissingSliceError for a pattern that
+    matches nothing, and for a file that two layers claim; both sentences name the setting.
+    """
+    shared = {layer.name: files_of_layer(layer, acquisition.files) for layer in instrument.layers}
+    mistakes = [*_unmatched(instrument, acquisition), *_claimed_twice(instrument, shared)]
+    if mistakes:
+        raise MissingSliceError(f"acquisition {acquisition.name!r} in {acquisition.folder}: {'; '.join(mistakes)}")
+    return shared
+
+
+def _unmatched(instrument: Instrument, acquisition: Acquisition) -> list[str]:
+    mistakes = []
+    for layer in instrument.layers:
+        for pattern in layer.files:
+            if not any(matches(pattern, file.relative_path) for file in acquisition.files):
+                seen = ", ".join(file.relative_path for file in acquisition.files[:3]) or "nothing"
+                mistakes.append(
+                    f"layer {layer.name!r}: the pattern {pattern!r} matches none of the {len(acquisition.files)} files "
+                    f"(there is {seen}{', …' if len(acquisition.files) > 3 else ''}); correct 'files' of the layer"
+                )
+    return mistakes
+
+
+def _claimed_twice(instrument: Instrument, shared: Mapping[str, tuple[SourceFile, ...]]) -> list[str]:
+    mistakes = []
+    for index, layer in enumerate(instrument.layers):
+        own = {file.relative_path for file in shared[layer.name]}
+        for other in instrument.layers[:index]:
+            different_channels = None not in (layer.channel, other.channel) and layer.channel != other.channel
+            both = own & {file.relative_path for file in shared[other.name]}
+            if both and not different_channels:
+                mistakes.append(
+                    f"{min(both)!r} belongs to the layers {other.name!r} and {layer.name!r}"
+                    f"{f', and {len(both) - 1} more files do' if len(both) > 1 else ''}; make their patterns 'files' "
+                    "distinct, or give each layer another 'channel'"
+                )
+    return mistakes
