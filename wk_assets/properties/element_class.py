@@ -25,11 +25,9 @@ def element_class(dtype: "np.dtype[Any] | type | str", channels: int) -> str:
     if channels < 1:
         raise PropertiesError(f"a layer has at least one channel, not {channels}")
     bits = channel.itemsize * 8 * channels
-    if channel.kind == "f":
-        name = _FLOATS.get(bits, f"float{bits}")
-    else:
-        name = f"{'uint' if channel.kind == 'u' else 'int'}{bits}"
-    if channel.kind not in "uif" or name not in _WRITTEN:
+    prefix = {"u": "uint", "i": "int", "f": "float"}.get(channel.kind, channel.name)
+    name = _FLOATS.get(bits, f"float{bits}") if prefix == "float" else f"{prefix}{bits}"
+    if name not in _WRITTEN:
         raise PropertiesError(
             f"{channels} channels of {channel.name} are a voxel type {name!r} that WEBKNOSSOS does not have; "
             f"make one layer per channel, or convert to one of {', '.join(sorted(_WRITTEN))}"

@@ -67,8 +67,9 @@ def safe_layer_name(text: str) -> str:
 
 
 def _cleaned(text: str, marks: str) -> str:
-    # Accents fall off their letters; what has no Latin letter under it becomes a dash.
-    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore" if text.isascii() else "replace").decode()
+    # Accents fall off their letters, the micro sign becomes u; what has no Latin letter under it becomes a dash.
+    parts = unicodedata.normalize("NFKD", text).replace("\u03bc", "u")
+    latin = "".join(mark for mark in parts if not unicodedata.combining(mark))
     dashed = re.sub(rf"[^A-Za-z0-9{re.escape(marks)}]+", "-", latin)
     return dashed.lstrip(".-").rstrip("-.")[:_LONGEST_NAME].rstrip("-.")
 

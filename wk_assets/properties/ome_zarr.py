@@ -113,10 +113,9 @@ def _omero_channels(
     window: tuple[float, float] | None,
     color: tuple[int, int, int] | None,
 ) -> list[dict[str, Any]]:
+    lowest, highest = window or (0.0, 1.0)
     if dtype.kind in "ui":
         lowest, highest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-    else:
-        lowest, highest = window or (0.0, 1.0)
     start, end = window or (lowest, highest)
     shown = {"min": lowest, "max": highest, "start": start, "end": end}
     if channels == len(_RGB):
