@@ -162,10 +162,11 @@ class BoundingBox(NDBoundingBox):
             return cls.from_auto(value_from_json(obj)) if obj.strip()[:1] in ("{", "[") else cls.from_csv(obj)
         if isinstance(obj, dict):
             return cls.from_config_dict(obj)
-        if isinstance(obj, list | tuple) and len(obj) == 2:
-            return cls.from_tuple2((obj[0], obj[1]))
-        if isinstance(obj, list | tuple) and len(obj) == 6:
-            return cls(obj[:3], obj[3:])
+        numbers: object = obj
+        if isinstance(numbers, list | tuple) and len(numbers) == 2:
+            return cls(numbers[0], numbers[1])
+        if isinstance(numbers, list | tuple) and len(numbers) == 6:
+            return cls(numbers[:3], numbers[3:])
         raise GeometryError(f"{obj!r} is not a box; write x,y,z,width,height,depth")
 
     @classmethod
