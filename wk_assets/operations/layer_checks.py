@@ -4,7 +4,7 @@ Reads what is published, never writes, and knows nothing of Dagster (see `assets
 answers worded; the numbers come from `array_findings` (voxels read back) and `slice_suspicions` (statistics of slices).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -242,14 +242,12 @@ def _missing_slices(subject: _Subject) -> _Answer:
         for policy, word in words.items()
         if (chosen := [problem.z for problem in problems if problem.filled_with == policy])
     ]
-    first = problems[0]
-    evidence |= {f"slice_{p.z}": f"{p.file}: {p.reason}" for p in problems[:20]}
-    verb = "was" if len(problems) == 1 else "were"
-    return _Answer(
-        False,
-        f"{len(problems)} of {total} slices {verb} missing or unreadable and {'; '.join(parts)} ({first.file}: {first.reason})",
-        evidence,
+    evidence |= {f"slice_{problem.z}": f"{problem.file}: {problem.reason}" for problem in problems[:20]}
+    sentence = (
+        f"{len(problems)} of {total} slices {'was' if len(problems) == 1 else 'were'} missing or unreadable "
+        f"and {'; '.join(parts)} ({problems[0].file}: {problems[0].reason})"
     )
+    return _Answer(False, sentence, evidence)
 
 
 def _dark_slices(subject: _Subject) -> _Answer:
@@ -267,13 +265,17 @@ def _dark_slices(subject: _Subject) -> _Answer:
     if dark and len(dark) == len(rows):
         parts.append(f"all {total} slices are blank")
     elif dark:
-        parts.append(f"{len(dark)} of {total} slices {'is' if len(dark) == 1 else 'are'} dark: {name_slices(dark)}")
+        parts.append(f"{len(dark)} of {total} slices {_are(dark)} dark: {name_slices(dark)}")
     if partly:
         verb = "slice ends or breaks off" if len(partly) == 1 else "slices end or break off"
         parts.append(f"{len(partly)} {verb} in zeros, as half-copied files do: {name_slices(partly)}")
     if parts:
         return _Answer(False, "; ".join(parts), evidence)
     return _Answer(True, f"none of {total} slices is darker than its neighbours let expect", evidence)
+
+
+def _are(things: Sequence[object]) -> str:
+    return "is" if len(things) == 1 else "are"
 
 
 def _partly_black(subject: _Subject) -> tuple[tuple[int, ...], bool]:
@@ -306,10 +308,9 @@ def _contrast_jumps(subject: _Subject) -> _Answer:
         return _Answer(True, f"the brightness of {total} slices has no jump", evidence)
     worst = max(jumps, key=lambda jump: abs(jump.mean - jump.expected))
     evidence |= {"worst_slice": worst.z, "worst_mean": worst.mean, "worst_expected": worst.expected}
-    verb = "slice is" if len(jumps) == 1 else "slices are"
     return _Answer(
         False,
-        f"{len(jumps)} of {total} {verb} brighter or darker than the neighbours: {name_slices([j.z for j in jumps])} "
+        f"{len(jumps)} of {total} slices {_are(jumps)} brighter or darker than the neighbours: {name_slices([j.z for j in jumps])} "
         f"(worst: slice {worst.z} has mean {worst.mean:.4g}, expected {worst.expected:.4g})",
         evidence,
     )

@@ -1,0 +1,36 @@
+"""Where the metadata of a dataset lies, and how it is read. Written only by the commit of a dataset."""
+
+from pathlib import Path
+
+from wk_assets.errors import NotADatasetError, PropertiesError
+from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
+
+
+def read_properties(dataset_path: Path) -> DatasetProperties:
+    """Read the metadata of the dataset in the directory `dataset_path`.
+
+    Raises NotADatasetError if there is none, PropertiesError with every mistake in it.
+    """
+    path = dataset_path / FILE_NAME
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        reason = f"it has no {FILE_NAME}" if dataset_path.is_dir() else "there is no such directory"
+        raise NotADatasetError(f"{dataset_path} is not a dataset: {reason}") from error
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise PropertiesError(f"{path}: not UTF-8 (byte {error.start})") from error
+    return DatasetProperties.parse_text(text, source=str(path))
+
+
+def array_location(dataset_path: Path, layer_name: str, mag_name: str, path: str | None) -> Path | None:
+    """Return the directory of an array that datasource-properties.json names by `path`; None for a URL.
+
+    `path` is relative to the dataset or absolute. Old files have none: then the folder is named after the mag.
+    """
+    if path is None:
+        return dataset_path / layer_name / mag_name
+    if "://" in path:
+        return None
+    return dataset_path / path
