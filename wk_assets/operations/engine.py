@@ -227,14 +227,14 @@ class Engine:
         encode = encode and level.plan.stored
         running: deque[Future[list[EncodedRow]]] = deque()
         for row in range(0, height, step):
-            running.append(self._pool.submit(self._row, number, row, row + step, encode, block))
+            running.append(self._pool.submit(self._row, number, row, row + step, encode=encode, block=block))
             if len(running) > 3 * self._threads:
                 self._append(number, running.popleft().result())
         while running:
             self._append(number, running.popleft().result())
 
     def _row(
-        self, number: int, first: int, last: int, encode: bool, block: tuple[int, int] | None
+        self, number: int, first: int, last: int, *, encode: bool, block: tuple[int, int] | None
     ) -> list[EncodedRow]:
         encoded = self._encode_rows(self._levels[number], number, first, last) if encode else []
         if block is not None:
@@ -358,9 +358,7 @@ class Engine:
 
     def _prepare(self) -> int:
         """Set up the levels, take up what the journal proves, and return the number of slabs that are done."""
-        self._levels = [
-            _Level(plan, self._staging / plan.mag.to_layer_name()) for plan in self._plan.levels
-        ]
+        self._levels = [_Level(plan, self._staging / plan.mag.to_layer_name()) for plan in self._plan.levels]
         self._facts = []
         slabs = 0
         builders: list[dict[str, ShardBuilder]] = [{} for _ in self._levels]
@@ -441,9 +439,7 @@ class Engine:
         below.buffer, below.slab = keep, resume_at
 
 
-def _grouped(
-    level: _Level, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]
-) -> Iterable[EncodedRow]:
+def _grouped(level: _Level, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]) -> Iterable[EncodedRow]:
     """Encode the used chunks of a packed row, grouped by the shard that they belong to. `corner`: first chunk, x, y, z."""
     layout = level.plan.layout
     per_shard = layout.chunks_per_shard
@@ -468,17 +464,19 @@ def _mirror_borders(level: _Level, factors: Vec3Int) -> None:
         factor = factors.get(axis)
         ranges.append((start, stop, start // factor * factor, -(-stop // factor) * factor, origin))
     limits = [(0, size) for size in level.buffer.shape[1:]]
-    window = [slice(max(s - o, low), min(e - o, high)) for (s, e, _, _, o), (low, high) in zip(ranges, limits, strict=True)]
-    for axis, (start, stop, first, last, origin) in enumerate(ranges):
+    window = [
+        slice(max(s - o, low), min(e - o, high)) for (s, e, _, _, o), (low, high) in zip(ranges, limits, strict=True)
+    ]
+    for number, (start, stop, first, last, origin) in enumerate(ranges):
         for begin, end in ((first, start), (stop, last)):
-            if begin == end or begin - origin < 0 or end - origin > level.buffer.shape[axis + 1]:
+            if begin == end or begin - origin < 0 or end - origin > level.buffer.shape[number + 1]:
                 continue  # no border, or it lies in another slab
             mirrored: list[Any] = [slice(None), *window]
-            mirrored[axis + 1] = symmetric_indices(begin, end, start, stop) - origin
+            mirrored[number + 1] = symmetric_indices(begin, end, start, stop) - origin
             target: list[Any] = [slice(None), *window]
-            target[axis + 1] = slice(begin - origin, end - origin)
+            target[number + 1] = slice(begin - origin, end - origin)
             level.buffer[tuple(target)] = level.buffer[tuple(mirrored)]
-            window[axis] = slice(min(window[axis].start, begin - origin), max(window[axis].stop, end - origin))
+            window[number] = slice(min(window[number].start, begin - origin), max(window[number].stop, end - origin))
 
 
 def _read_back(level: _Level, shards: dict[str, ShardBuilder]) -> None:
@@ -501,8 +499,6 @@ def _read_back(level: _Level, shards: dict[str, ShardBuilder]) -> None:
                 if stored is None:
                     continue
                 x0, y0, z0 = Vec3Int(x, y, z) * chunk_shape
-                level.buffer[
-                    :, z0 : z0 + chunk_shape.z, y0 : y0 + chunk_shape.y, x0 : x0 + chunk_shape.x
-                ] = level.codec.decode(stored, str(builder.part_path))
-
-
+                level.buffer[:, z0 : z0 + chunk_shape.z, y0 : y0 + chunk_shape.y, x0 : x0 + chunk_shape.x] = (
+                    level.codec.decode(stored, str(builder.part_path))
+                )

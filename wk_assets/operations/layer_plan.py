@@ -160,9 +160,7 @@ def _fitted(array: ArraySettings, box: BoundingBox) -> ArraySettings:
     if box.size.z > 1:
         return array
     flat = array.chunk_shape.with_z(1), array.shard_shape.with_z(1)
-    return ArraySettings(
-        layout=array.layout, chunk_shape=flat[0], shard_shape=flat[1], zstd_level=array.zstd_level
-    )
+    return ArraySettings(layout=array.layout, chunk_shape=flat[0], shard_shape=flat[1], zstd_level=array.zstd_level)
 
 
 def _plan_mags(
@@ -182,15 +180,19 @@ def _plan_mags(
         parent_key = None
         if position == 0:
             if request.source is None or description is None:
-                raise PlanError(f"mag {mag.to_layer_name()} of layer {request.layer_name!r} can only be imported: no source is given")
-            identity: dict[str, Any] = {"images": _source_identity(request.source, description), "at": list(request.topleft)}
+                raise PlanError(
+                    f"mag {mag.to_layer_name()} of layer {request.layer_name!r} can only be imported: no source is given"
+                )
+            identity: dict[str, Any] = {
+                "images": _source_identity(request.source, description),
+                "at": list(request.topleft),
+            }
         else:
             parent = request.mags[position - 1]
             parent_key = plans[parent].key if parent in plans else _stored_key(request, record, parent)
             identity = {"parent": parent_key, "mode": request.mode}
-        key = _digest(
-            [_BYTES_VERSION, mag.to_layer_name(), identity, array.layout, list(array.chunk_shape), list(array.shard_shape), array.zstd_level]
-        )
+        cut = [array.layout, list(array.chunk_shape), list(array.shard_shape), array.zstd_level]
+        key = _digest([_BYTES_VERSION, mag.to_layer_name(), identity, cut])
         in_mag = box.align_with_mag(mag, ceil=True).in_mag(mag)
         path, up_to_date = _place(request.dataset_path, request.layer_name, mag, key, record)
         plans[mag] = MagPlan(
@@ -198,7 +200,7 @@ def _plan_mags(
             key=key,
             parent_key=parent_key,
             box_in_mag=in_mag,
-            shards=sum(1 for _ in ShardGrid(array.shard_shape).covering(in_mag)),
+            shards=prod(ShardGrid(array.shard_shape).covering(in_mag).size // array.shard_shape),
             raw_bytes=prod(in_mag.size) * channels * dtype.itemsize,
             path=path,
             up_to_date=up_to_date,
@@ -287,9 +289,7 @@ def _plan_passes(
     return tuple(passes)
 
 
-def _read_bytes(
-    passes: Sequence[PassPlan], description: VolumeDescription | None, record: LayerRecord | None
-) -> int:
+def _read_bytes(passes: Sequence[PassPlan], description: VolumeDescription | None, record: LayerRecord | None) -> int:
     total = 0
     for one in passes:
         if one.parent is None:

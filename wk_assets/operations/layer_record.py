@@ -4,6 +4,7 @@ The ledger names, per mag, the directory that holds its current version. Pure mo
 one file; who may write it holds the layer's ledger lock (see `run_layer`).
 """
 
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -19,9 +20,10 @@ from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.readers.volume import BadSlicePolicy, SliceProblem
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.durable import write_atomically
+from wk_assets.storage.locks import exclusive
 
 BOOKKEEPING = ".wk-assets"
-_FORMAT = 1
+_LEDGER_PATIENCE_SECONDS = 60.0
 
 
 class _Record(BaseModel):
@@ -128,7 +130,7 @@ class MagRecord(_Record):
 class LayerRecord(_Record):
     """All that is published of one layer, mags finest first."""
 
-    format: Literal[1] = _FORMAT
+    format: Literal[1] = 1
     layer_name: str
     category: Literal["color", "segmentation"]
     channels: int
@@ -187,6 +189,12 @@ def read_layer_record(dataset_path: Path, layer_name: str) -> LayerRecord | None
         return None
     except ValidationError as error:
         raise PropertiesError(f"{path}: not a ledger that this version reads: {error}") from error
+
+
+def ledger_lock(dataset_path: Path, layer_name: str) -> AbstractContextManager[None]:
+    """Exclude other writers of a layer's ledger, and of the directories that it names, for a short step."""
+    path = dataset_path / BOOKKEEPING / "locks" / layer_name / "ledger.lock"
+    return exclusive(path, f"ledger of layer {layer_name}", wait_seconds=_LEDGER_PATIENCE_SECONDS)
 
 
 def write_layer_record(dataset_path: Path, record: LayerRecord) -> None:

@@ -6,6 +6,7 @@ for whole chunks and for whole blocks of the next level. All coordinates are vox
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -111,13 +112,13 @@ def plan_pyramid(
 def _factors(mag: Mag, following: Mag) -> Vec3Int:
     fine, coarse = mag.to_vec3_int(), following.to_vec3_int()
     if any(b % a for a, b in zip(fine, coarse, strict=True)):
-        raise PlanError(f"mag {following.to_layer_name()} can not be made from mag {mag.to_layer_name()}: not a multiple")
+        raise PlanError(
+            f"mag {following.to_layer_name()} can not be made from mag {mag.to_layer_name()}: not a multiple"
+        )
     return coarse // fine
 
 
-def _plan_level(
-    *, mag: Mag, box: BoundingBox, factors: Vec3Int | None, stored: bool, layout: ArrayLayout
-) -> LevelPlan:
+def _plan_level(*, mag: Mag, box: BoundingBox, factors: Vec3Int | None, stored: bool, layout: ArrayLayout) -> LevelPlan:
     block = factors or Vec3Int(1, 1, 1)
     align = layout.chunk_shape.pairmax(block)  # powers of two: the larger is a multiple of the smaller
     origin = box.topleft // align * align
@@ -152,7 +153,7 @@ def _slabs(start: int, stop: int, depth: int, factor: int) -> tuple[tuple[int, i
         missing_above = -(-stop // factor) * factor - stop
         if max(stop - missing_above, start) < cuts[-2]:
             del cuts[-2]
-    return tuple(zip(cuts, cuts[1:], strict=False))
+    return tuple(pairwise(cuts))
 
 
 def _row_bytes(level: LevelPlan) -> int:

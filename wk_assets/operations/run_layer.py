@@ -25,6 +25,7 @@ from wk_assets.operations.layer_record import (
     MagRecord,
     SliceFact,
     SourceRecord,
+    ledger_lock,
     read_layer_record,
     write_layer_record,
 )
@@ -45,7 +46,6 @@ from wk_assets.storage.shard import ShardEntry
 from wk_assets.storage.stored_array import StoredArray
 
 _RESULT_NAME = "result.json"
-_LEDGER_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,8 @@ def run_layer(plan: LayerPlan, compute: Compute, listener: ProgressListener | No
         before = 0
         total = sum(one.read_voxels for one in plan.passes)
         for one in plan.passes:
+            if _published(request, one, read_layer_record(request.dataset_path, request.layer_name)):
+                continue  # another process did it between the plan and our locks
             built = _build(plan, one, compute, _shifted(listener, before, total))
             _publish(plan, one, built)
             before += one.read_voxels
@@ -84,7 +86,9 @@ def run_layer(plan: LayerPlan, compute: Compute, listener: ProgressListener | No
         _tidy(plan)
     record = read_layer_record(request.dataset_path, request.layer_name)
     if record is None:
-        raise StorageError(f"the ledger of layer {request.layer_name!r} in {request.dataset_path} vanished during the run")
+        raise StorageError(
+            f"the ledger of layer {request.layer_name!r} in {request.dataset_path} vanished during the run"
+        )
     return LayerResult(
         layer_name=request.layer_name,
         mags=tuple(_mag_result(request, mag, record) for mag in plan.mags),
@@ -96,7 +100,7 @@ def run_layer(plan: LayerPlan, compute: Compute, listener: ProgressListener | No
 
 
 def _lock_path(request: LayerRequest, mag: Mag) -> Path:
-    return request.dataset_path / BOOKKEEPING / "locks" / f"{request.layer_name}.{mag.to_layer_name()}.lock"
+    return request.dataset_path / BOOKKEEPING / "locks" / request.layer_name / f"mag {mag.to_layer_name()}.lock"
 
 
 def _staging(request: LayerRequest, one: PassPlan) -> Path:
@@ -119,11 +123,21 @@ def _build(plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressL
     staging = _staging(plan.request, one)
     finished = staging / _RESULT_NAME
     if finished.exists():
-        return _parse_result(finished.read_bytes())
+        if all(
+            (staging / mag.mag.to_layer_name()).exists() or is_whole(plan.request.dataset_path / mag.path, mag.key)
+            for mag in one.mags
+        ):
+            return _parse_result(finished.read_bytes())
+        remove_tree(staging)
     make_directory(staging)
-    built = _import(plan, one, staging, compute, listener) if one.parent is None else _derive(plan, one, staging, compute, listener)
+    built = (
+        _import(plan, one, staging, compute, listener)
+        if one.parent is None
+        else _derive(plan, one, staging, compute, listener)
+    )
     for mag in one.mags:
         array = staging / mag.mag.to_layer_name()
+        remove_partials(array)
         manifest = Manifest(content_key=mag.key, shards=built.shards[mag.mag.to_layer_name()])
         write_atomically(array / MANIFEST_NAME, manifest.to_bytes())
         sync_directory(array)
@@ -174,7 +188,9 @@ def _derive(
     record = read_layer_record(request.dataset_path, request.layer_name)
     stored = record.mag(one.parent) if record is not None and one.parent is not None else None
     if stored is None:
-        raise StorageError(f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again")
+        raise StorageError(
+            f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again"
+        )
     array = StoredArray.open(request.dataset_path / stored.path)
     result = Engine(
         plan=one.pyramid,
@@ -193,16 +209,16 @@ def _derive(
     )
 
 
-def _by_name(
-    mags: Iterable[MagPlan], shards: Iterable[tuple[ShardEntry, ...]]
-) -> dict[str, tuple[ShardEntry, ...]]:
+def _by_name(mags: Iterable[MagPlan], shards: Iterable[tuple[ShardEntry, ...]]) -> dict[str, tuple[ShardEntry, ...]]:
     return {mag.mag.to_layer_name(): entries for mag, entries in zip(mags, shards, strict=True)}
 
 
 def _result_bytes(built: _Built) -> bytes:
     return json.dumps(
         {
-            "shards": {name: [[e.key, e.size_bytes, e.crc32c] for e in entries] for name, entries in built.shards.items()},
+            "shards": {
+                name: [[e.key, e.size_bytes, e.crc32c] for e in entries] for name, entries in built.shards.items()
+            },
             "facts": [fact.model_dump(exclude_defaults=True) for fact in built.facts],
             "sources": [source.model_dump() for source in built.sources],
             "read_bytes": built.read_bytes,
@@ -229,15 +245,15 @@ def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
     """Give each array its place, then write the ledger. Every step may have been done by a run that was killed."""
     request = plan.request
     staging = _staging(request, one)
-    for mag in one.mags:
-        staged, final = staging / mag.mag.to_layer_name(), request.dataset_path / mag.path
-        if not staged.exists():
-            continue  # moved by the run before this one
-        if final.exists():
-            remove_tree(final)  # the same content, damaged: a whole one of another content has another path
-        move_into_place(staged, final)
-    ledger_lock = request.dataset_path / BOOKKEEPING / "locks" / f"{request.layer_name}.lock"
-    with exclusive(ledger_lock, f"ledger of {request.layer_name}", wait_seconds=_LEDGER_PATIENCE_SECONDS):
+    # One lock for both steps: what is in its place but not yet in the ledger would look like rubbish to a commit.
+    with ledger_lock(request.dataset_path, request.layer_name):
+        for mag in one.mags:
+            staged, final = staging / mag.mag.to_layer_name(), request.dataset_path / mag.path
+            if not staged.exists():
+                continue  # moved by the run before this one
+            if final.exists():
+                remove_tree(final)  # the same content, damaged: a whole one of another content has another path
+            move_into_place(staged, final)
         write_layer_record(request.dataset_path, _updated_record(plan, one, built))
 
 
@@ -296,7 +312,9 @@ def _mag_record(mag: MagPlan, shards: tuple[ShardEntry, ...]) -> MagRecord:
 def _mag_result(request: LayerRequest, mag: MagPlan, record: LayerRecord) -> MagResult:
     stored = record.mag(mag.mag)
     if stored is None:
-        raise StorageError(f"mag {mag.mag.to_layer_name()} of layer {request.layer_name!r} is not in the ledger after the run")
+        raise StorageError(
+            f"mag {mag.mag.to_layer_name()} of layer {request.layer_name!r} is not in the ledger after the run"
+        )
     return MagResult(
         mag=mag.mag,
         key=stored.key,
@@ -321,7 +339,8 @@ def _tidy(plan: LayerPlan) -> None:
     for leftover in staged.iterdir() if staged.is_dir() else ():
         if leftover.name.split("_")[0] in ours and leftover not in wanted:
             remove_tree(leftover)
-    remove_partials(bookkeeping)
+    with ledger_lock(request.dataset_path, request.layer_name):
+        remove_partials(bookkeeping, f"{request.layer_name}.json")
     for empty in (staged, staged.parent):
         if empty.is_dir() and not any(empty.iterdir()):
             empty.rmdir()

@@ -4,6 +4,7 @@ A source hands out load tasks: each fills its own part of a slab, so that they m
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class StoredSource:
         cuts = [top, *range((top // step + 1) * step, bottom, step), bottom]
         return [
             self._task(z_start, z_stop, first, last, out[:, :, first - top : last - top])
-            for first, last in zip(cuts, cuts[1:], strict=False)
+            for first, last in pairwise(cuts)
         ]
 
     def _task(self, z_start: int, z_stop: int, y_start: int, y_stop: int, target: NDArray[Any]) -> LoadTask:

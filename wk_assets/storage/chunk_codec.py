@@ -36,8 +36,8 @@ class ChunkCodec:
             chunk = chunk.astype(self._stored_dtype)
         if self._layout.zstd_level is None:
             raw = chunk.tobytes()
-            return raw + google_crc32c.value(raw).to_bytes(_CRC_BYTES, "little")
-        return self._compressor().compress(chunk.data)
+            return bytes(raw) + int(google_crc32c.value(raw)).to_bytes(_CRC_BYTES, "little")
+        return bytes(self._compressor().compress(chunk.data))
 
     def decode(self, stored: bytes, where: str) -> NDArray[Any]:
         """Return the chunk, shape (c, z, y, x), that `stored` holds; read-only when nothing had to be copied.
@@ -48,7 +48,9 @@ class ChunkCodec:
         if layout.zstd_level is None:
             raw, crc = stored[:-_CRC_BYTES], stored[-_CRC_BYTES:]
             if google_crc32c.value(raw).to_bytes(_CRC_BYTES, "little") != crc:
-                raise ShardCorruptError(f"{where}: the chunk's crc32c is not the stored one; restore the shard or make it anew")
+                raise ShardCorruptError(
+                    f"{where}: the chunk's crc32c is not the stored one; restore the shard or make it anew"
+                )
         else:
             try:
                 raw = self._decompressor().decompress(stored, max_output_size=layout.chunk_bytes)

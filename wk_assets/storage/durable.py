@@ -107,10 +107,13 @@ def write_atomically(path: Path, data: bytes) -> bool:
     return True
 
 
-def remove_partials(directory: Path) -> None:
-    """Remove what killed writers left behind directly in `directory`. The caller holds the lock of its only writer."""
+def remove_partials(directory: Path, name: str = "") -> None:
+    """Remove what killed writers left behind directly in `directory`: of the file `name`, or of every file ("").
+
+    The caller holds the lock of the only writer of what is removed.
+    """
     if directory.is_dir():
-        for leftover in directory.glob(f".*{PARTIAL_SUFFIX}"):
+        for leftover in directory.glob(f".{name}*{PARTIAL_SUFFIX}"):
             leftover.unlink(missing_ok=True)
 
 

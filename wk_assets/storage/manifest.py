@@ -31,7 +31,8 @@ class Manifest:
         """Return the JSON document; the same manifest gives the same bytes."""
         shards = sorted(self.shards, key=lambda shard: shard.key)
         lines = ",\n".join(
-            json.dumps({"key": shard.key, "bytes": shard.size_bytes, "crc32c": f"{shard.crc32c:08x}"}) for shard in shards
+            json.dumps({"key": shard.key, "bytes": shard.size_bytes, "crc32c": f"{shard.crc32c:08x}"})
+            for shard in shards
         )
         head = f'{{"format": {_FORMAT}, "content_key": {json.dumps(self.content_key)}, "shards": ['
         return f"{head}\n{lines}\n]}}\n".encode()
@@ -47,7 +48,9 @@ class Manifest:
             shards = tuple(ShardEntry(row["key"], row["bytes"], int(row["crc32c"], 16)) for row in document["shards"])
             return cls(content_key=document["content_key"], shards=shards)
         except FileNotFoundError as error:
-            raise NotADatasetError(f"{array_path} is not an array that wk-assets published: it has no {MANIFEST_NAME}") from error
+            raise NotADatasetError(
+                f"{array_path} is not an array that wk-assets published: it has no {MANIFEST_NAME}"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             if isinstance(error, PropertiesError):
                 raise

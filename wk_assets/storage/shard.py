@@ -136,7 +136,9 @@ class ShardFile:
             ) from error
         raw, crc = data[:index_bytes], data[index_bytes:]
         if google_crc32c.value(raw).to_bytes(_INDEX_CRC_BYTES, "little") != crc:
-            raise ShardCorruptError(f"{self._path}: the checksum of its index is wrong; restore it or make the mag anew")
+            raise ShardCorruptError(
+                f"{self._path}: the checksum of its index is wrong; restore it or make the mag anew"
+            )
         return np.frombuffer(raw, "<u8").reshape(-1, 2)
 
     def read(self, positions: Sequence[int]) -> list[bytes | None]:

@@ -51,7 +51,7 @@ class StoredArray:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """numpy's type of one channel of a voxel."""
+        """The numpy type of one channel of a voxel."""
         return self.array_layout.dtype
 
     @property
@@ -77,7 +77,9 @@ class StoredArray:
         """
         start, stop = box_in_mag.topleft, box_in_mag.bottomright
         if min(start) < 0 or any(far > limit for far, limit in zip(stop, self.size, strict=True)):
-            raise GeometryError(f"box {tuple(start)}..{tuple(stop)} leaves {self.path}, which ends at {tuple(self.size)}")
+            raise GeometryError(
+                f"box {tuple(start)}..{tuple(stop)} leaves {self.path}, which ends at {tuple(self.size)}"
+            )
         out = np.zeros((self.channels, *reversed(tuple(box_in_mag.size))), self.dtype)
         self.read_into(box_in_mag, out)
         return out.transpose(0, 3, 2, 1)

@@ -1,0 +1,237 @@
+"""Make a dataset exist: the groups around its arrays, its provenance, and `datasource-properties.json` last.
+
+Reads the ledgers of the layers (what is published of them) and writes metadata only. Until the last file is there no
+reader finds the dataset; when it is replaced, a reader sees the old dataset or the new one. Versions of mags that
+nothing names any more are removed after that.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wk_assets import __version__
+from wk_assets.errors import PlanError
+from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.operations.layer_record import BOOKKEEPING, LayerRecord, ledger_lock, read_layer_record
+from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties, ScaleProperties
+from wk_assets.properties.element_class import element_class
+from wk_assets.properties.layer_properties import (
+    BoundingBoxProperties,
+    DataFormat,
+    LayerProperties,
+    MagViewProperties,
+    SegmentationLayerProperties,
+)
+from wk_assets.properties.ome_zarr import (
+    group_text,
+    layer_group_attributes,
+    root_group_attributes,
+    series_group_attributes,
+)
+from wk_assets.properties.view_configuration import LayerViewConfiguration
+from wk_assets.storage.array_layout import Layout
+from wk_assets.storage.durable import remove_partials, remove_tree, write_atomically
+from wk_assets.storage.locks import exclusive
+from wk_assets.storage.manifest import MANIFEST_NAME
+
+PROVENANCE_NAME = "provenance.json"
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRequest:
+    """Ask for a dataset to be committed from layers that are published. `layer_names` in the order of display."""
+
+    dataset_path: Path
+    name: str
+    voxel_size: VoxelSize
+    layer_names: tuple[str, ...]
+    layout: Layout
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetResult:
+    """What is committed. `key` identifies the content; `changed` is False if all of it was there already."""
+
+    properties_path: Path
+    key: str
+    layers: tuple[LayerRecord, ...]
+    changed: bool
+
+
+def commit_dataset(request: DatasetRequest) -> DatasetResult:
+    """Write the dataset's metadata, `datasource-properties.json` last, and remove versions that nothing names.
+
+    Layers that stand in the file already and are not asked for stay as they are, and so do keys that we do not know.
+    Raises PlanError if a layer is not published, or its mags were not made from one another; LockedError, StorageError.
+    """
+    with exclusive(request.dataset_path / BOOKKEEPING / "commit.lock", f"commit of {request.name}", _PATIENCE_SECONDS):
+        records = tuple(_committable(request, name) for name in request.layer_names)
+        path = request.dataset_path / FILE_NAME
+        properties = _properties(request, records, path)
+        changed = [
+            *_write_groups(request, records),
+            _write(request.dataset_path / PROVENANCE_NAME, _provenance(request, records)),
+        ]
+        text = properties.to_text()
+        changed.append(_write(path, text))
+        for record in records:
+            _remove_forgotten(request.dataset_path, record)
+    key = hashlib.sha256(
+        "\n".join([text, *(mag.key for record in records for mag in record.mags)]).encode()
+    ).hexdigest()
+    return DatasetResult(properties_path=path, key=key[:32], layers=records, changed=any(changed))
+
+
+def _committable(request: DatasetRequest, name: str) -> LayerRecord:
+    record = read_layer_record(request.dataset_path, name)
+    if record is None or not record.mags:
+        raise PlanError(f"dataset {request.name!r}: nothing of layer {name!r} is published yet; make its mags first")
+    for finer, coarser in zip(record.mags, record.mags[1:], strict=False):
+        if coarser.parent_key != finer.key:
+            raise PlanError(
+                f"dataset {request.name!r}: mag {coarser.mag} of layer {name!r} was made from another version of "
+                f"mag {finer.mag} than the one that is stored now; make mag {coarser.mag} and those below it again"
+            )
+    if record.voxel_size.to_nanometer() != request.voxel_size.to_nanometer():
+        raise PlanError(
+            f"dataset {request.name!r}: its voxel size is {request.voxel_size}, but layer {name!r} was imported with "
+            f"{record.voxel_size} ({record.voxel_size_source}). A dataset has one voxel size: correct the instrument's "
+            "`voxel_size`, or make two datasets"
+        )
+    return record
+
+
+def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path: Path) -> DatasetProperties:
+    layers = [_layer_properties(record) for record in records]
+    try:
+        stored = DatasetProperties.parse_text(path.read_text(encoding="utf-8"), source=str(path))
+    except FileNotFoundError:
+        return DatasetProperties.new(name=request.name, voxel_size=request.voxel_size, layers=layers)
+    scale = ScaleProperties(factor=request.voxel_size.factor, unit=request.voxel_size.unit)
+    updated = stored.model_copy(update={"scale_properties": scale})
+    names = [layer.name for layer in stored.data_layers]
+    for layer in layers:
+        if layer.name in names:
+            previous = updated.layer(layer.name)
+            made = {name: getattr(layer, name) for name in layer.model_fields_set - {"default_view_configuration"}}
+            updated = updated.with_layer(
+                previous.model_copy(update=made) if previous.category == layer.category else layer
+            )
+        else:
+            updated = updated.with_layer(layer)
+    return updated
+
+
+def _layer_properties(record: LayerRecord) -> LayerProperties:
+    axes = tuple("czyx" if record.layout is Layout.OME else "cxyz")
+    members: dict[str, Any] = {
+        "name": record.layer_name,
+        "category": record.category,
+        "box_properties": BoundingBoxProperties.of(record.box),
+        "data_format": DataFormat.Zarr3,
+        "mags": tuple(MagViewProperties.of_array(mag.to_mag(), f"./{mag.path}", axes) for mag in record.mags),
+        "num_channels": record.channels,
+        "element_class": element_class(record.dtype, record.channels),
+    }
+    if record.category == "segmentation":
+        return SegmentationLayerProperties(**members, largest_segment_id=record.largest_segment_id)
+    window = _window(record)
+    if window is not None:
+        members["default_view_configuration"] = LayerViewConfiguration(
+            intensity_range=window, min=window[0], max=window[1]
+        )
+    return LayerProperties(**members)
+
+
+def _window(record: LayerRecord) -> tuple[float, float] | None:
+    """Return the range of values to show, None if it is not known or shows nothing."""
+    if record.statistics is None:
+        return None
+    low, high = record.statistics.minimum, record.statistics.maximum
+    return (low, high) if np.isfinite(low) and np.isfinite(high) and low < high else None
+
+
+def _write_groups(request: DatasetRequest, records: tuple[LayerRecord, ...]) -> list[bool]:
+    root = request.dataset_path
+    written = []
+    images = [record.layer_name for record in records if record.category == "color"]
+    for record in records:
+        attributes = layer_group_attributes(
+            name=record.layer_name,
+            category=record.category,
+            voxel_size=record.voxel_size,
+            mags=[mag.to_mag() for mag in record.mags],
+            paths={mag.to_mag(): mag.path.removeprefix(f"{record.layer_name}/") for mag in record.mags},
+            dtype=record.dtype,
+            channels=record.channels,
+            axes=tuple("czyx" if record.layout is Layout.OME else "cxyz"),
+            window=_window(record) if record.category == "color" else None,
+            mode=record.mode.value,
+            source_image=f"../{images[0]}" if images else None,
+        )
+        written.append(_write(root / record.layer_name / "zarr.json", group_text(attributes)))
+    if request.layout is Layout.OME:
+        written.append(_write(root / "OME" / "zarr.json", group_text(series_group_attributes(request.layer_names))))
+        written.append(_write(root / "zarr.json", group_text(root_group_attributes())))
+    else:
+        written.append(_write(root / "zarr.json", group_text()))
+    return written
+
+
+def _provenance(request: DatasetRequest, records: tuple[LayerRecord, ...]) -> str:
+    """Say which raw files every voxel rests on, and by which steps; the same files and settings give the same text."""
+    document = {
+        "format": 1,
+        "dataset": request.name,
+        "description": request.description,
+        "software": {"name": "wk-assets", "version": __version__},
+        "layers": [
+            {
+                "name": record.layer_name,
+                "source_format": record.source_format,
+                "voxel_size": {
+                    "factor": record.voxel_size.factor,
+                    "unit": record.voxel_size.unit.value,
+                    "source": record.voxel_size_source,
+                    "disagreeing": record.voxel_size_alternatives,
+                },
+                "sources": [source.model_dump() for source in record.sources],
+                "filled_slices": [
+                    {"z": p.z, "file": p.file, "reason": p.reason, "filled_with": p.filled_with.value}
+                    for p in record.problems
+                ],
+                "mags": [
+                    {
+                        "mag": mag.mag,
+                        "key": mag.key,
+                        "made_from": mag.parent_key or "sources",
+                        "mode": record.mode.value,
+                    }
+                    for mag in record.mags
+                ],
+            }
+            for record in records
+        ],
+    }
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> bool:
+    remove_partials(path.parent, path.name)
+    return write_atomically(path, text.encode())
+
+
+def _remove_forgotten(dataset_path: Path, record: LayerRecord) -> None:
+    """Remove arrays of ours in the layer's directory that the ledger does not name."""
+    with ledger_lock(dataset_path, record.layer_name):
+        current = read_layer_record(dataset_path, record.layer_name) or record
+        named = {dataset_path / mag.path for mag in (*current.mags, *record.mags)}
+        for candidate in (dataset_path / record.layer_name).iterdir():
+            if candidate not in named and (candidate / MANIFEST_NAME).exists():
+                remove_tree(candidate)
