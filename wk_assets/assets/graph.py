@@ -1,0 +1,24 @@
+"""The whole graph: the catalogue, and for every active entry its acquisition, layers and dataset."""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from wk_assets.assets.acquisitions import acquisition_spec
+from wk_assets.assets.catalogue import catalogue
+from wk_assets.assets.datasets import dataset_asset
+from wk_assets.assets.layers import layer_assets
+from wk_assets.facility.catalogue_entry import CatalogueEntry
+
+GraphNode = dg.AssetsDefinition | dg.AssetSpec
+
+
+def asset_graph(entries: Iterable[CatalogueEntry]) -> list[GraphNode]:
+    """Build the assets of all entries. Archived ones have none: their history stays in the event log."""
+    nodes: list[GraphNode] = [catalogue]
+    for entry in entries:
+        if entry.active:
+            nodes.append(acquisition_spec(entry))
+            nodes.extend(layer_assets(entry, layer) for layer in entry.layers)
+            nodes.append(dataset_asset(entry))
+    return nodes

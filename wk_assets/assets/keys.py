@@ -1,0 +1,148 @@
+"""The only place that builds and parses asset keys, op names, group names and pools.
+
+    catalogue                                   the list of all datasets
+    acquisitions / <dataset>                    what the microscope left (external)
+    datasets / <dataset>                        the dataset
+    datasets / <dataset> / <layer>              one layer
+    datasets / <dataset> / <layer> / <mag>      one mag of a layer
+
+A name is a value (`LayerAsset("brain", "em")`); `build` turns it into a key, `parse` turns the key back. What an
+asset does is decided elsewhere (see `layers`, `datasets`, `acquisitions`, `catalogue`).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import dagster as dg
+
+from wk_assets.errors import GeometryError, InvalidNameError
+from wk_assets.geometry.mag import Mag
+from wk_assets.properties.names import check_dataset_name, check_layer_name
+
+CATALOGUE = dg.AssetKey(["catalogue"])
+CATALOGUE_GROUP = "catalogue"
+DATASETS_PREFIX = "datasets"
+ACQUISITIONS_PREFIX = "acquisitions"
+
+POOL_IMPORT = "import"  # heavy steps: one layer takes the whole memory budget
+POOL_COMMIT = "commit"  # light steps that write metadata
+POOL_CATALOGUE = "catalogue"  # one registration at a time: each loads the definitions again
+
+_OP_NAME_LENGTH = 80
+_DIGEST_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class AcquisitionAsset:
+    """Name the raw acquisition that a dataset is made from."""
+
+    dataset: str
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetAsset:
+    """Name a dataset."""
+
+    dataset: str
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerAsset:
+    """Name a layer of a dataset."""
+
+    dataset: str
+    layer: str
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.dataset)
+        check_layer_name(self.layer)
+
+
+@dataclass(frozen=True, slots=True)
+class MagAsset:
+    """Name a mag of a layer."""
+
+    dataset: str
+    layer: str
+    mag: Mag
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.dataset)
+        check_layer_name(self.layer)
+
+
+AssetName = AcquisitionAsset | DatasetAsset | LayerAsset | MagAsset
+
+
+def build(name: AssetName) -> dg.AssetKey:
+    """Build the key of an asset."""
+    match name:
+        case AcquisitionAsset(dataset):
+            return dg.AssetKey([ACQUISITIONS_PREFIX, dataset])
+        case DatasetAsset(dataset):
+            return dg.AssetKey([DATASETS_PREFIX, dataset])
+        case LayerAsset(dataset, layer):
+            return dg.AssetKey([DATASETS_PREFIX, dataset, layer])
+        case MagAsset(dataset, layer, mag):
+            return dg.AssetKey([DATASETS_PREFIX, dataset, layer, mag.to_layer_name()])
+
+
+def parse(key: dg.AssetKey) -> AssetName:
+    """Read a key back. Raises InvalidNameError for a key that `build` does not make."""
+    match list(key.path):
+        case [prefix, dataset] if prefix == ACQUISITIONS_PREFIX:
+            return AcquisitionAsset(dataset)
+        case [prefix, dataset] if prefix == DATASETS_PREFIX:
+            return DatasetAsset(dataset)
+        case [prefix, dataset, layer] if prefix == DATASETS_PREFIX:
+            return LayerAsset(dataset, layer)
+        case [prefix, dataset, layer, mag] if prefix == DATASETS_PREFIX:
+            return MagAsset(dataset, layer, _parse_mag(key, mag))
+    raise InvalidNameError(
+        f"asset key {key.to_user_string()!r} is none of ours; ours are acquisitions/<dataset>, datasets/<dataset>, "
+        "datasets/<dataset>/<layer> and datasets/<dataset>/<layer>/<mag>"
+    )
+
+
+def _parse_mag(key: dg.AssetKey, text: str) -> Mag:
+    try:
+        mag = Mag(text)
+    except GeometryError as error:
+        raise InvalidNameError(f"asset key {key.to_user_string()!r} ends in {text!r}, which is no mag: {error}") from error
+    if mag.to_layer_name() != text:
+        raise InvalidNameError(
+            f"asset key {key.to_user_string()!r} ends in {text!r}; the mag's name is {mag.to_layer_name()!r}"
+        )
+    return mag
+
+
+def op_name(name: AssetName) -> str:
+    """Name the op that makes an asset: readable, legal for Dagster, and never shared by two assets.
+
+    Dagster allows letters, digits and '_' in op names; 'a-b', 'a.b' and 'a_b' would become one. So a digest of the
+    key follows the readable part.
+    """
+    path = "/".join(build(name).path)
+    readable = re.sub(r"[^A-Za-z0-9_]", "_", "__".join(build(name).path[1:]))
+    prefix = "acquisition__" if isinstance(name, AcquisitionAsset) else ""
+    return f"{prefix}{readable}"[:_OP_NAME_LENGTH] + f"__{_digest(path)}"
+
+
+def group_name(dataset: str) -> str:
+    """Name the group in which the UI shows a dataset: the dataset's name, if Dagster takes it.
+
+    Where '-' or '.' had to be replaced a digest follows, so that 'a-b' and 'a_b' are two groups.
+    """
+    readable = re.sub(r"[^A-Za-z0-9_]", "_", dataset)
+    return readable if readable == dataset and dataset != CATALOGUE_GROUP else f"{readable}_{_digest(dataset)[:6]}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]

@@ -1,0 +1,168 @@
+"""One layer: its mags and the layer itself, made by one step that can make any subset of them.
+
+A person reruns one mag, and a whole pyramid still comes out of one pass over the voxels. What is read and written is
+decided by `operations.layer_plan`; what the UI shows is in `metadata`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from resources.compute import ComputeResource
+from resources.facility import FacilityResource
+from resources.storage import Pictures, StorageResource
+from wk_assets.assets.automation import refresh_when_ready
+from wk_assets.assets.failures import failures, forbid_run_retry
+from wk_assets.assets.keys import POOL_IMPORT, AcquisitionAsset, LayerAsset, MagAsset, build, group_name, op_name, parse
+from wk_assets.assets.metadata import check_result, layer_metadata, mag_metadata, run_metadata
+from wk_assets.assets.progress import log_progress
+from wk_assets.errors import StorageError
+from wk_assets.facility.catalogue_entry import CatalogueEntry, CatalogueLayer
+from wk_assets.geometry.mag import Mag
+from wk_assets.operations.histogram import layer_histogram
+from wk_assets.operations.layer_checks import check_names, check_severity, run_layer_checks
+from wk_assets.operations.layer_plan import plan_layer
+from wk_assets.operations.layer_record import LayerRecord, read_layer_record
+from wk_assets.operations.layer_request import LayerRequest, LayerResult
+from wk_assets.operations.preview import preview_layer
+from wk_assets.operations.run_layer import run_layer
+
+CODE_VERSION: Final = "1"  # raised when the same source gives other voxels: everything becomes stale then
+
+LayerEvent = dg.MaterializeResult[None] | dg.AssetCheckResult
+
+
+def layer_specs(entry: CatalogueEntry, layer: CatalogueLayer) -> list[dg.AssetSpec]:
+    """Declare a layer's mags, each made from the one before it, and the layer, made from all of them."""
+    specs: list[dg.AssetSpec] = []
+    upstream = build(AcquisitionAsset(entry.dataset))
+    for mag in layer.mag_values:
+        made_by = "Imported from the acquisition." if not specs else f"Every block of mag {specs[-1].key.path[-1]} by its {layer.mode}."
+        specs.append(_spec(entry, MagAsset(entry.dataset, layer.name, mag), [upstream], made_by, {"zarr"}))
+        upstream = specs[-1].key
+    size = " x ".join(map(str, layer.size))
+    description = f"{layer.category.capitalize()} layer, {layer.dtype}, {size} voxels, from {layer.files} files."
+    whole = _spec(entry, LayerAsset(entry.dataset, layer.name), [spec.key for spec in specs], description, {"zarr", layer.category})
+    return [*specs, whole]
+
+
+def layer_check_specs(entry: CatalogueEntry, layer: CatalogueLayer) -> list[dg.AssetCheckSpec]:
+    """Declare the checks of a layer. One of severity error stops what would be made from the layer."""
+    key = build(LayerAsset(entry.dataset, layer.name))
+    return [
+        dg.AssetCheckSpec(name, asset=key, blocking=check_severity(name) == "error", description=name.replace("_", " ").capitalize())
+        for name in check_names(layer.category)
+    ]
+
+
+def layer_assets(entry: CatalogueEntry, layer: CatalogueLayer) -> dg.AssetsDefinition:
+    """Build the step that makes any subset of a layer's mags, the layer, and its checks."""
+    dataset, name = entry.dataset, LayerAsset(entry.dataset, layer.name)
+
+    @dg.multi_asset(
+        name=op_name(name),
+        specs=layer_specs(entry, layer),
+        check_specs=layer_check_specs(entry, layer),
+        can_subset=True,
+        pool=POOL_IMPORT,
+    )
+    def make_layer(
+        context: dg.AssetExecutionContext, facility: FacilityResource, storage: StorageResource, compute: ComputeResource
+    ) -> Iterator[LayerEvent]:
+        with failures(context):
+            request = storage.place_layer(facility.layer_request(dataset, layer.name))
+            plan = plan_layer(request, compute.compute(), wanted=selected_mags(context))
+            result = run_layer(plan, compute.compute(), log_progress(context.log.info))
+            record = published(request)
+            preview = preview_layer(record, request.dataset_path)
+            pictures = storage.keep_pictures(dataset, layer.name, layer_version(record), preview)
+            yield from report_mags(name, result, record, request.dataset_path, pictures)
+            yield from report_layer(context, name, result, record, request.dataset_path, pictures)
+
+    return make_layer
+
+
+def selected_mags(context: dg.AssetExecutionContext) -> tuple[Mag, ...]:
+    """List the mags that the run asks for."""
+    names = [parse(key) for key in context.selected_asset_keys]
+    return tuple(name.mag for name in names if isinstance(name, MagAsset))
+
+
+def published(request: LayerRequest) -> LayerRecord:
+    """Read what is published of a layer. Raises StorageError if nothing is."""
+    record = read_layer_record(request.dataset_path, request.layer_name)
+    if record is None:
+        raise StorageError(f"layer {request.layer_name!r} of {request.dataset_path} has no ledger after it was made")
+    return record
+
+
+def layer_version(record: LayerRecord) -> str:
+    """Identify what a layer holds: the same mags with the same content give the same version."""
+    parts = [record.category, *map(str, record.voxel_size.factor), record.voxel_size.unit.value, *(m.key for m in record.mags)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def report_mags(
+    name: LayerAsset, result: LayerResult, record: LayerRecord, dataset_path: Path, pictures: Pictures
+) -> Iterator[LayerEvent]:
+    """Report each mag that the run made or found up to date, with its key as data version."""
+    for made in result.mags:
+        stored = record.mag(made.mag)
+        if stored is not None:
+            yield dg.MaterializeResult(
+                asset_key=build(MagAsset(name.dataset, name.layer, made.mag)),
+                metadata=mag_metadata(stored, record, dataset_path, pictures),
+                data_version=dg.DataVersion(made.key),
+            )
+
+
+def report_layer(
+    context: dg.AssetExecutionContext,
+    name: LayerAsset,
+    result: LayerResult,
+    record: LayerRecord,
+    dataset_path: Path,
+    pictures: Pictures,
+) -> Iterator[LayerEvent]:
+    """Report the layer, and the checks that the run asks for: alone, or together with the layer."""
+    key = build(name)
+    checks = _checks(context, key, record, dataset_path)
+    if key not in context.selected_asset_keys:
+        yield from checks
+        return
+    histogram = layer_histogram(record, dataset_path) if record.category == "color" else None
+    metadata = layer_metadata(record, dataset_path, pictures, histogram)
+    yield dg.MaterializeResult(
+        asset_key=key,
+        metadata={**metadata, **run_metadata(result)},
+        data_version=dg.DataVersion(layer_version(record)),
+        check_results=checks,
+    )
+
+
+def _checks(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, record: LayerRecord, dataset_path: Path
+) -> Sequence[dg.AssetCheckResult]:
+    wanted = {check.name for check in context.selected_asset_check_keys}
+    outcomes = [outcome for outcome in run_layer_checks(record, dataset_path) if outcome.name in wanted] if wanted else []
+    if any(outcome.blocks_publication for outcome in outcomes):
+        forbid_run_retry(context)
+    return [check_result(key, outcome) for outcome in outcomes]
+
+
+def _spec(
+    entry: CatalogueEntry, name: LayerAsset | MagAsset, deps: Sequence[dg.AssetKey], description: str, kinds: set[str]
+) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        build(name),
+        deps=deps,
+        description=description,
+        group_name=group_name(entry.dataset),
+        kinds=kinds,
+        code_version=CODE_VERSION,
+        skippable=True,
+        automation_condition=refresh_when_ready(),
+    )

@@ -1,0 +1,255 @@
+"""What the UI shows of each asset: values and records in, Dagster's metadata out. Nothing is read or computed here.
+
+Dagster shows Markdown under about 1,000 characters where it stands, longer behind a link; numbers are plotted over
+time; everything lies in the event log for ever, so one entry stays below 50 kB. Segment ids are text: they may
+exceed what a browser counts exactly.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+
+from resources.storage import Pictures
+from wk_assets.facility.acquisitions import Acquisition
+from wk_assets.facility.catalogue_entry import CatalogueEntry
+from wk_assets.operations.histogram import Histogram, histogram_svg
+from wk_assets.operations.layer_checks import CheckOutcome
+from wk_assets.operations.layer_record import LayerRecord, MagRecord
+from wk_assets.operations.layer_request import LayerResult
+
+Metadata = dict[str, Any]
+
+INLINE_LIMIT: Final = 1000  # characters of Markdown that the UI shows in place
+ENTRY_LIMIT_BYTES: Final = 50_000
+TABLE_ROWS: Final = 200
+MEGABYTE: Final = 1_000_000
+
+
+def mag_metadata(mag: MagRecord, layer: LayerRecord, dataset_path: Path, pictures: Pictures) -> Metadata:
+    """Describe one mag."""
+    return {
+        **preview_metadata(pictures),
+        "shape": dg.MetadataValue.text(" x ".join(map(str, mag.box_in_mag.size)) + " voxels (x, y, z)"),
+        "box_in_mag": dg.MetadataValue.text(f"{mag.box_in_mag.topleft} + {mag.box_in_mag.size}"),
+        "dtype": dg.MetadataValue.text(_dtype(layer)),
+        "voxel_size": dg.MetadataValue.text(_voxel_size(layer, mag)),
+        "bytes_raw": dg.MetadataValue.int(mag.raw_bytes),
+        "bytes_out": dg.MetadataValue.int(mag.stored_bytes),
+        "compression_ratio": dg.MetadataValue.float(mag.raw_bytes / max(1, mag.stored_bytes)),
+        "shards": dg.MetadataValue.int(mag.shards),
+        "path": dg.MetadataValue.path(dataset_path / mag.path),
+        "dagster/uri": dg.MetadataValue.text((dataset_path / mag.path).as_uri()),
+    }
+
+
+def layer_metadata(layer: LayerRecord, dataset_path: Path, pictures: Pictures, histogram: Histogram | None) -> Metadata:
+    """Describe a layer: its picture, its numbers, its mags, where its voxels and their size come from."""
+    return {
+        **preview_metadata(pictures),
+        **(_histogram_metadata(histogram) if histogram is not None else {}),
+        "shape": dg.MetadataValue.text(" x ".join(map(str, layer.box.size)) + " voxels (x, y, z)"),
+        "topleft": dg.MetadataValue.text(", ".join(map(str, layer.box.topleft))),
+        "category": dg.MetadataValue.text(layer.category),
+        "dtype": dg.MetadataValue.text(_dtype(layer)),
+        "voxel_size": dg.MetadataValue.text(_voxel_size(layer)),
+        "voxel_size_source": dg.MetadataValue.text(_voxel_size_source(layer)),
+        "downsampling": dg.MetadataValue.text(layer.mode.value),
+        "mags": mags_table(layer.mags),
+        "bytes_in": dg.MetadataValue.int(sum(source.size_bytes for source in layer.sources)),
+        "bytes_out": dg.MetadataValue.int(sum(mag.stored_bytes for mag in layer.mags)),
+        "source_files": dg.MetadataValue.int(len(layer.sources)),
+        "filled_slices": dg.MetadataValue.int(len(layer.problems)),
+        "path": dg.MetadataValue.path(dataset_path / layer.layer_name),
+        **_value_metadata(layer),
+    }
+
+
+def run_metadata(result: LayerResult | None) -> Metadata:
+    """Describe what a run cost; nothing for a run that made no mag."""
+    if result is None or result.seconds <= 0:
+        return {}
+    moved = result.read_bytes
+    throughput = {"MB/s": dg.MetadataValue.float(moved / MEGABYTE / result.seconds)} if moved else {}
+    return {
+        "seconds": dg.MetadataValue.float(result.seconds),
+        "bytes_read": dg.MetadataValue.int(moved),
+        "bytes_written": dg.MetadataValue.int(result.written_bytes),
+        **throughput,
+    }
+
+
+def dataset_metadata(
+    entry: CatalogueEntry, layers: Sequence[LayerRecord], dataset_path: Path, pictures: Mapping[str, Pictures]
+) -> Metadata:
+    """Describe a dataset: one picture per layer, the layers as a table, where it lies and what opens it."""
+    return {
+        "preview": dg.MetadataValue.md(_side_by_side({name: _thumbnail(picture) for name, picture in pictures.items()})),
+        "layers": dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "layer": layer.layer_name,
+                        "category": layer.category,
+                        "dtype": _dtype(layer),
+                        "size (x, y, z)": " x ".join(map(str, layer.box.size)),
+                        "mags": ", ".join(mag.mag for mag in layer.mags),
+                        "MB": round(sum(mag.stored_bytes for mag in layer.mags) / MEGABYTE, 2),
+                    }
+                )
+                for layer in layers
+            ]
+        ),
+        "voxel_size": dg.MetadataValue.text(_voxel_size(layers[0])),
+        "voxel_size_source": dg.MetadataValue.text(_voxel_size_source(layers[0])),
+        "bytes_out": dg.MetadataValue.int(sum(mag.stored_bytes for layer in layers for mag in layer.mags)),
+        "acquisition": dg.MetadataValue.text(f"{entry.acquisition} of {entry.instrument}"),
+        "path": dg.MetadataValue.path(dataset_path),
+        "dagster/uri": dg.MetadataValue.text(dataset_path.as_uri()),
+        "inspect": dg.MetadataValue.md(f"`wk-assets info {dataset_path}`"),
+    }
+
+
+def acquisition_metadata(acquisition: Acquisition) -> Metadata:
+    """Describe an acquisition as it was seen."""
+    return {
+        "folder": dg.MetadataValue.path(acquisition.folder),
+        "files": dg.MetadataValue.int(len(acquisition.files)),
+        "bytes": dg.MetadataValue.int(acquisition.size_bytes),
+        "signature": dg.MetadataValue.text(acquisition.signature),
+        "instrument": dg.MetadataValue.text(acquisition.instrument),
+    }
+
+
+def catalogue_metadata(entries: Iterable[CatalogueEntry], problems: Iterable[object]) -> Metadata:
+    """Describe the catalogue: how many datasets, which, and which of its files can not be read."""
+    ordered = sorted(entries, key=lambda entry: entry.dataset)
+    return {
+        "datasets": dg.MetadataValue.int(len(ordered)),
+        "catalogue": dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "dataset": entry.dataset,
+                        "instrument": entry.instrument,
+                        "acquisition": entry.acquisition,
+                        "layers": ", ".join(layer.name for layer in entry.layers),
+                        "status": str(entry.status),
+                    }
+                )
+                for entry in ordered[:TABLE_ROWS]
+            ],
+            schema=_text_columns("dataset", "instrument", "acquisition", "layers", "status"),
+        ),
+        **{f"problem_{number}": dg.MetadataValue.text(str(problem)) for number, problem in enumerate(problems, 1)},
+    }
+
+
+def check_result(key: dg.AssetKey, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """Report the outcome of a check: the sentence as description (the UI's list shows only that), evidence as metadata."""
+    severity = dg.AssetCheckSeverity.ERROR if outcome.severity == "error" else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=severity,
+        description=outcome.sentence,
+        metadata={name.replace(" ", "_"): value for name, value in outcome.evidence.items()},
+    )
+
+
+def mags_table(mags: Sequence[MagRecord]) -> dg.TableMetadataValue:
+    """Show one row per mag."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "mag": mag.mag,
+                    "shape (x, y, z)": " x ".join(map(str, mag.box_in_mag.size)),
+                    "shards": mag.shards,
+                    "MB": round(mag.stored_bytes / MEGABYTE, 3),
+                    "ratio": round(mag.raw_bytes / max(1, mag.stored_bytes), 2),
+                }
+            )
+            for mag in mags
+        ]
+    )
+
+
+def preview_metadata(pictures: Pictures) -> Metadata:
+    """Show a layer: short Markdown that the UI draws in place, and the larger pictures behind a link.
+
+    With addresses: three pictures side by side. Without: a thumbnail as data URI, and the largest of the slices that
+    an entry of the event log may hold.
+    """
+    if pictures.urls is not None:
+        linked = {plane: f"![{plane}]({url})" for plane, url in zip(("xy", "xz", "yz"), pictures.urls, strict=True)}
+        shown = _side_by_side(linked)
+        return {"preview": dg.MetadataValue.md(shown if len(shown) < INLINE_LIMIT else linked["xy"])}
+    larger = {
+        plane: _data_uri(plane, "png", picture)
+        for plane, picture in (("xy", pictures.preview.xy), ("xz", pictures.preview.xz), ("yz", pictures.preview.yz))
+    }
+    while larger and len(_side_by_side(larger)) > ENTRY_LIMIT_BYTES:
+        larger.popitem()
+    slices = {"slices": dg.MetadataValue.md(_side_by_side(larger))} if larger else {}
+    return {"preview": dg.MetadataValue.md(_thumbnail(pictures)), **slices}
+
+
+def _thumbnail(pictures: Pictures) -> str:
+    if pictures.urls is not None:
+        return f"![xy]({pictures.urls[0]})"
+    shown = _data_uri("xy", "webp", pictures.preview.thumbnail)
+    return shown if len(shown) < INLINE_LIMIT else f"see `{pictures.folder}`"
+
+
+def _data_uri(alt: str, kind: str, picture: bytes) -> str:
+    return f"![{alt}](data:image/{kind};base64,{base64.b64encode(picture).decode()})"
+
+
+def _side_by_side(cells: Mapping[str, str]) -> str:
+    head = "| " + " | ".join(cells) + " |"
+    rule = "|" + " --- |" * len(cells)
+    return f"{head}\n{rule}\n| " + " | ".join(cells.values()) + " |"
+
+
+def _histogram_metadata(histogram: Histogram) -> Metadata:
+    svg = base64.b64encode(histogram_svg(histogram).encode()).decode()
+    what = f"{'all' if histogram.complete else 'a sample of'} {histogram.voxels} voxels"
+    return {
+        "histogram": dg.MetadataValue.md(f"![histogram](data:image/svg+xml;base64,{svg})"),
+        "histogram_of": dg.MetadataValue.text(f"{what}, {histogram.minimum:g} to {histogram.maximum:g}"),
+    }
+
+
+def _value_metadata(layer: LayerRecord) -> Metadata:
+    if layer.statistics is None:
+        return {}
+    if layer.category == "segmentation":
+        return {"largest_segment_id": dg.MetadataValue.text(str(layer.largest_segment_id))}
+    return {
+        "view_range": dg.MetadataValue.text(f"{layer.statistics.minimum} to {layer.statistics.maximum}"),
+        "mean": dg.MetadataValue.float(layer.statistics.mean),
+    }
+
+
+def _dtype(layer: LayerRecord) -> str:
+    return layer.dtype if layer.channels == 1 else f"{layer.channels} x {layer.dtype}"
+
+
+def _voxel_size(layer: LayerRecord, mag: MagRecord | None = None) -> str:
+    factors = mag.to_mag().to_tuple() if mag is not None else (1, 1, 1)
+    edges = (edge * factor for edge, factor in zip(layer.voxel_size.factor, factors, strict=True))
+    return " x ".join(f"{edge:g}" for edge in edges) + f" {layer.voxel_size.unit.value}"
+
+
+def _voxel_size_source(layer: LayerRecord) -> str:
+    source = layer.voxel_size_source or "not recorded"
+    others = "; ".join(layer.voxel_size_alternatives)
+    return f"{source} (disagrees: {others})" if others else source
+
+
+def _text_columns(*names: str) -> dg.TableSchema:
+    return dg.TableSchema(columns=[dg.TableColumn(name, type="string") for name in names])
