@@ -182,7 +182,7 @@ def _collect_entry(
             _collect(instrument, Path(entry.path), f"{relative}/", files, in_transfer, unreadable)
         elif entry.is_file():
             # Not the entry's own stat: on some shares a listing carries stale sizes.
-            status = os.stat(entry.path)
+            status = Path(entry.path).stat()
             files.append(
                 SourceFile(
                     path=Path(entry.path),

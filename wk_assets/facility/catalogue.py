@@ -44,7 +44,9 @@ class Catalogue:
             try:
                 entry = self._read(file)
             except CatalogueError as error:
-                problems.append(Problem(str(file), str(error).removeprefix(f"{file}: ").removesuffix(f". {_REMEDY}"), _REMEDY))
+                problems.append(
+                    Problem(str(file), str(error).removeprefix(f"{file}: ").removesuffix(f". {_REMEDY}"), _REMEDY)
+                )
             else:
                 if entry is not None:
                     entries[entry.dataset] = entry
@@ -67,18 +69,20 @@ class Catalogue:
         return self._read(self._file(dataset)) if self._file(dataset) in self._files() else None
 
     def find(self, instrument: str, acquisition: str) -> CatalogueEntry | None:
-        """Find the entry of an acquisition. Raises CatalogueError if a file can not be understood."""
+        """Find the entry of an acquisition among those that can be understood."""
         wanted = (instrument, acquisition)
-        return next((entry for entry in self.entries() if (entry.instrument, entry.acquisition) == wanted), None)
+        found = (entry for entry in self.survey().entries.values() if (entry.instrument, entry.acquisition) == wanted)
+        return next(found, None)
 
     def put(self, entry: CatalogueEntry) -> bool:
         """Write an entry atomically; say whether anything changed (the same entry again writes nothing).
 
         Raises CatalogueError if another acquisition has the dataset's name (names that differ in case alone count as
         one), or if the acquisition has a dataset of another name; LockedError if the catalogue stays locked; and what
-        a full disk or a read-only folder raises.
+        a full disk or a read-only folder raises. A file that can not be understood is never overwritten.
         """
         with self._locked():
+            self.get(entry.dataset)
             for other in self.survey().entries.values():
                 _refuse_two_claims(entry, other)
             return write_atomically(self._file(entry.dataset), entry.to_bytes())
@@ -107,7 +111,9 @@ class Catalogue:
             entry = self.get(dataset)
             if entry is None:
                 known = ", ".join(file.stem for file in self._files()) or "none"
-                raise CatalogueError(f"there is no dataset {dataset!r} in the catalogue {self.folder}; there are: {known}")
+                raise CatalogueError(
+                    f"there is no dataset {dataset!r} in the catalogue {self.folder}; there are: {known}"
+                )
             moved = entry.model_copy(update={"status": status})
             write_atomically(self._file(dataset), moved.to_bytes())
             return moved
@@ -118,7 +124,9 @@ class Catalogue:
     def _files(self) -> list[Path]:
         """List the entries' files. Hidden ones are locks and the leftovers of killed writers."""
         try:
-            return sorted(file for file in self.folder.iterdir() if file.suffix == ".json" and not file.name.startswith("."))
+            return sorted(
+                file for file in self.folder.iterdir() if file.suffix == ".json" and not file.name.startswith(".")
+            )
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -134,10 +142,14 @@ class Catalogue:
         except OSError as error:
             raise CatalogueError(f"{file}: it can not be read ({error.strerror}). {_REMEDY}") from error
         except ValidationError as error:
-            found = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors(include_url=False)]
+            found = [
+                f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors(include_url=False)
+            ]
             raise CatalogueError(f"{file}: {'; '.join(found[:5])}. {_REMEDY}") from error
         if entry.dataset != file.stem:
-            raise CatalogueError(f"{file}: it is the entry of {entry.dataset!r}, so its name must be {entry.dataset}.json. {_REMEDY}")
+            raise CatalogueError(
+                f"{file}: it is the entry of {entry.dataset!r}, so its name must be {entry.dataset}.json. {_REMEDY}"
+            )
         return entry
 
     @contextmanager

@@ -18,10 +18,10 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator
 from wk_assets.errors import ConfigurationError, Problem
 from wk_assets.facility.instrument import Instrument
 from wk_assets.facility.mistakes import TOKEN_VARIABLE, Located, collisions, secrets, sentences
-from wk_assets.facility.section import HomePath, Section, SizeBytes, mistake
-from wk_assets.facility.yaml_document import YamlDocument, dotted, read_yaml
+from wk_assets.facility.section import HomePath, Section, SizeBytes, format_size, mistake
+from wk_assets.facility.yaml_document import YamlDocument, read_yaml
 from wk_assets.operations.compute import GIBIBYTE, Compute
-from wk_assets.operations.layer_request import Layout
+from wk_assets.storage.array_layout import Layout
 
 FILE_NAME = "wk_assets.yaml"
 CONFIG_VARIABLE = "WK_ASSETS_CONFIG"
@@ -32,6 +32,7 @@ OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "WK_ASSETS_MEMORY": ("compute", "memory"),
     }
 )
+SMALLEST_MEMORY_BYTES = 256 << 20
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -43,7 +44,8 @@ def _web_address(url: str | None) -> str | None:
             raise mistake(f"{shown} is not a web address", "Write it whole, like https://webknossos.example.org")
         if parts.username or parts.password or parts.query:
             raise mistake(
-                "the address carries a user, password or query", f"Write the bare address, and put a token into the environment variable {TOKEN_VARIABLE}"
+                "the address carries a user, password or query",
+                f"Write the bare address, and put a token into the environment variable {TOKEN_VARIABLE}",
             )
     return None if url is None else url.rstrip("/")
 
@@ -60,7 +62,9 @@ class ComputeSettings(Section):
     """How much of the machine an import may use."""
 
     threads: int | None = Field(default=None, description="auto (every core), or a number, e.g. 4")
-    memory: SizeBytes = Field(default=GIBIBYTE, ge=256 << 20, description="peak memory of the whole process, at least '256 MiB', e.g. '1 GiB'")
+    memory: SizeBytes = Field(
+        default=GIBIBYTE, description="peak memory of the whole process, at least '256 MiB', e.g. '1 GiB'"
+    )
 
     @field_validator("threads", mode="before")
     @classmethod
@@ -72,11 +76,22 @@ class ComputeSettings(Section):
             raise mistake(f"{threads!r} is not a number of threads", "Write auto, or a whole number from 1 to 1024")
         return number
 
+    @field_validator("memory")
+    @classmethod
+    def _enough_to_work(cls, memory: int) -> int:
+        if memory < SMALLEST_MEMORY_BYTES:
+            raise mistake(
+                f"{format_size(memory)} is too little memory", f"Give at least {format_size(SMALLEST_MEMORY_BYTES)}"
+            )
+        return memory
+
 
 class PreviewSettings(Section):
     """Where preview pictures are served from, so that the Dagster UI can show them."""
 
-    url: str | None = Field(default=None, description="the address at which <home>/previews is served, e.g. http://127.0.0.1:3071")
+    url: str | None = Field(
+        default=None, description="the address at which <home>/previews is served, e.g. http://127.0.0.1:3071"
+    )
 
     _bare = field_validator("url")(_web_address)
 
@@ -84,7 +99,9 @@ class PreviewSettings(Section):
 class PublishingSettings(Section):
     """The WEBKNOSSOS server on which datasets are published. The token comes from WK_TOKEN."""
 
-    webknossos_url: str | None = Field(default=None, description="the server's address, e.g. https://webknossos.example.org")
+    webknossos_url: str | None = Field(
+        default=None, description="the server's address, e.g. https://webknossos.example.org"
+    )
 
     @field_validator("webknossos_url")
     @classmethod
@@ -100,10 +117,16 @@ class Configuration(Section):
 
     version: Literal[1] = Field(description="the version of this file's format: 1")
     storage: StorageSettings = Field(default_factory=dict, validate_default=True, description="e.g. {root: datasets}")
-    compute_settings: ComputeSettings = Field(default_factory=dict, validate_default=True, alias="compute", description="e.g. {threads: auto, memory: 1 GiB}")
+    compute_settings: ComputeSettings = Field(
+        default_factory=dict, validate_default=True, alias="compute", description="e.g. {threads: auto, memory: 1 GiB}"
+    )
     previews: PreviewSettings = Field(default_factory=dict, validate_default=True, description="e.g. {url: null}")
-    publishing: PublishingSettings = Field(default_factory=dict, validate_default=True, description="e.g. {webknossos_url: null}")
-    instrument_list: tuple[Instrument, ...] = Field(alias="instruments", min_length=1, description="at least one instrument, starting with '- name: lightsheet'")
+    publishing: PublishingSettings = Field(
+        default_factory=dict, validate_default=True, description="e.g. {webknossos_url: null}"
+    )
+    instrument_list: tuple[Instrument, ...] = Field(
+        alias="instruments", min_length=1, description="at least one instrument, starting with '- name: lightsheet'"
+    )
     _home: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: Any, /) -> None:
@@ -148,7 +171,13 @@ class Configuration(Section):
             known = ", ".join(self.instruments)
             raise ConfigurationError(
                 str(self.home / FILE_NAME),
-                [Problem("instruments", f"there is no instrument {name!r}", f"There are: {known}. Add it to the file, or correct the name")],
+                [
+                    Problem(
+                        "instruments",
+                        f"there is no instrument {name!r}",
+                        f"There are: {known}. Add it to the file, or correct the name",
+                    )
+                ],
             ) from None
 
     def compute(self) -> Compute:
@@ -183,26 +212,24 @@ def parse_configuration(
 
 
 def _validated(given: YamlDocument, home: Path, environment: Mapping[str, str]) -> Configuration:
-    overrides = {place: environment[name] for name, place in OVERRIDES.items() if environment.get(name)}
-    document = given.with_overrides(overrides)
+    overridden = {place: name for name, place in OVERRIDES.items() if environment.get(name)}
+    document = given.with_overrides({place: environment[name] for place, name in overridden.items()})
+    content = {} if document.content is None else document.content
     located: list[Located] = []
     configuration: Configuration | None = None
-    if isinstance(document.content, dict):
-        located += secrets(document.content)
-        secret_paths = {path for path, _ in located}
-        located += collisions(document.content, home)
-    else:
-        secret_paths = set()
+    if isinstance(content, dict):
+        located += [*secrets(content), *collisions(content, home)]
+    known = {path for path, _ in located}  # a secret is a secret first, and an unknown key second
     try:
-        content = {} if document.content is None else document.content
         configuration = Configuration.model_validate(content, context={"home": home})
     except ValidationError as error:
-        located += ((path, problem) for path, problem in sentences(error, Configuration, document.content) if path not in secret_paths)
-    problems = [*document.problems, *document.numbered(located)]
-    if problems or configuration is None:
-        names = {dotted(place): name for name, place in OVERRIDES.items() if place in overrides}
-        raise ConfigurationError(
-            document.source,
-            [replace(p, where=f"environment variable {names[p.where]}") if p.where in names else p for p in problems],
-        )
-    return configuration
+        located += [found for found in sentences(error, Configuration, content) if found[0] not in known]
+    if configuration is not None and not located and not document.problems:
+        return configuration
+    ours = [
+        replace(problem, where=f"environment variable {overridden[path]}")
+        for path, problem in located
+        if path in overridden
+    ]
+    in_file = document.numbered([found for found in located if found[0] not in overridden])
+    raise ConfigurationError(document.source, [*ours, *document.problems, *in_file])

@@ -10,7 +10,16 @@ from pydantic import Field, field_validator, model_validator
 
 from wk_assets.facility.section import Pattern, Section, mistake
 
-TEMPORARY_PATTERNS = ("*.part", "*.partial", "*.tmp", "*.temp", "*.filepart", "*.crdownload", "*downloading", f".*.{'[A-Za-z0-9]' * 6}")
+TEMPORARY_PATTERNS = (
+    "*.part",
+    "*.partial",
+    "*.tmp",
+    "*.temp",
+    "*.filepart",
+    "*.crdownload",
+    "*downloading",
+    f".*.{'[A-Za-z0-9]' * 6}",
+)
 """Names that copying programs give to files that are not whole yet (the last one: rsync)."""
 
 _SETTLE = "how long nothing may have changed, in seconds, seen in two equal scans, e.g. 30"
@@ -20,7 +29,9 @@ class MarkerRule(Section):
     """Finished when a marker file exists: one for the folder (`DONE`), or one per image (`{name}.keep`, `{stem}.ok`)."""
 
     rule: Literal["marker"]
-    file: str = Field(min_length=1, description="the marker's name, e.g. DONE, or with {name} or {stem} one per image: '{name}.keep'")
+    file: str = Field(
+        min_length=1, description="the marker's name, e.g. DONE, or with {name} or {stem} one per image: '{name}.keep'"
+    )
     images: Pattern = Field(default="**/*", description="which files need a marker of their own, a glob like '*.tif'")
 
     @field_validator("file")
@@ -43,8 +54,14 @@ class ManifestRule(Section):
     """Finished when all files that a manifest names are there (with their sizes, where it says them), and at rest."""
 
     rule: Literal["manifest"]
-    file: Pattern = Field(description="the manifest, a glob like 'manifest*.yml'; .json and .yml are parsed, else one name a line")
-    key: str = Field(default="files", min_length=1, description="where the list of names stands in a JSON or YAML manifest, e.g. 'run.files'")
+    file: Pattern = Field(
+        description="the manifest, a glob like 'manifest*.yml'; .json and .yml are parsed, else one name a line"
+    )
+    key: str = Field(
+        default="files",
+        min_length=1,
+        description="where the list of names stands in a JSON or YAML manifest, e.g. 'run.files'",
+    )
     settle_seconds: float = Field(default=30, ge=0, allow_inf_nan=False, description=_SETTLE)
 
 
@@ -53,18 +70,30 @@ class ExpectedCountRule(Section):
 
     rule: Literal["expected_count"]
     count: int | None = Field(default=None, ge=1, description="how many files make an acquisition, e.g. 500")
-    count_file: Pattern | None = Field(default=None, description="a JSON or YAML file of the acquisition that holds the number, e.g. run.json")
-    count_key: str | None = Field(default=None, description="where the number (or the list to count) stands in count_file, e.g. 'fovs'")
+    count_file: Pattern | None = Field(
+        default=None, description="a JSON or YAML file of the acquisition that holds the number, e.g. run.json"
+    )
+    count_key: str | None = Field(
+        default=None, description="where the number (or the list to count) stands in count_file, e.g. 'fovs'"
+    )
     files: Pattern = Field(default="**/*", description="which files are counted, a glob like '*.tif'")
-    companions: tuple[str, ...] = Field(default=(), description="suffixes that must exist beside every counted file, e.g. ['.json']")
+    companions: tuple[str, ...] = Field(
+        default=(), description="suffixes that must exist beside every counted file, e.g. ['.json']"
+    )
     settle_seconds: float = Field(default=30, ge=0, allow_inf_nan=False, description=_SETTLE)
 
     @model_validator(mode="after")
     def _one_source_of_the_number(self) -> "ExpectedCountRule":
         if (self.count is None) == (self.count_file is None):
-            raise mistake("exactly one of 'count' and 'count_file' must be given", "Write 'count: 500', or 'count_file: run.json' with 'count_key'")
+            raise mistake(
+                "exactly one of 'count' and 'count_file' must be given",
+                "Write 'count: 500', or 'count_file: run.json' with 'count_key'",
+            )
         if (self.count_file is None) != (self.count_key is None):
-            raise mistake("'count_file' and 'count_key' belong together", "Give both, like 'count_file: run.json' and 'count_key: fovs'")
+            raise mistake(
+                "'count_file' and 'count_key' belong together",
+                "Give both, like 'count_file: run.json' and 'count_key: fovs'",
+            )
         return self
 
 
@@ -72,9 +101,17 @@ class LogRule(Section):
     """Finished when an append-only log says so, and every file that it names is there."""
 
     rule: Literal["log"]
-    file: Pattern = Field(description="the log, a glob like 'meta/logs/imagelist_*.txt'; several are read in natural order")
-    end: str | None = Field(default=None, description="a regular expression of the line that ends the acquisition, e.g. 'ACQUISITION COMPLETE'")
-    item: str | None = Field(default=None, description=r"a regular expression of the line of a finished slice; a group named file names its file, e.g. '^(?P<file>[^;]+);'")
+    file: Pattern = Field(
+        description="the log, a glob like 'meta/logs/imagelist_*.txt'; several are read in natural order"
+    )
+    end: str | None = Field(
+        default=None,
+        description="a regular expression of the line that ends the acquisition, e.g. 'ACQUISITION COMPLETE'",
+    )
+    item: str | None = Field(
+        default=None,
+        description=r"a regular expression of the line of a finished slice; a group named file names its file, e.g. '^(?P<file>[^;]+);'",
+    )
     count: int | None = Field(default=None, ge=1, description="how many lines must match 'item', e.g. 500")
 
     @field_validator("end", "item")
@@ -83,15 +120,22 @@ class LogRule(Section):
         try:
             re.compile(expression or "")
         except re.error as error:
-            raise mistake(f"{expression!r} is not a regular expression ({error})", "Correct it, or escape special characters with a backslash") from error
+            raise mistake(
+                f"{expression!r} is not a regular expression ({error})",
+                "Correct it, or escape special characters with a backslash",
+            ) from error
         return expression
 
     @model_validator(mode="after")
     def _ends(self) -> "LogRule":
         if self.end is None and self.count is None:
-            raise mistake("the log would never end", "Give 'end' (the last line) or 'count' (how many lines match 'item')")
+            raise mistake(
+                "the log would never end", "Give 'end' (the last line) or 'count' (how many lines match 'item')"
+            )
         if self.count is not None and self.item is None:
-            raise mistake("'count' has nothing to count", "Give 'item', the regular expression of a finished slice's line")
+            raise mistake(
+                "'count' has nothing to count", "Give 'item', the regular expression of a finished slice's line"
+            )
         return self
 
 
@@ -99,7 +143,9 @@ class QuietRule(Section):
     """Finished when nothing changed for a while, in two equal scans. The last resort."""
 
     rule: Literal["quiet"]
-    seconds: float = Field(default=60, ge=1, allow_inf_nan=False, description="how long nothing may have changed, e.g. 60")
+    seconds: float = Field(
+        default=60, ge=1, allow_inf_nan=False, description="how long nothing may have changed, e.g. 60"
+    )
 
 
 class RenameRule(Section):
@@ -111,7 +157,9 @@ class RenameRule(Section):
 
     rule: Literal["rename"]
     of: Literal["files", "folder"] = Field(default="files", description="what is renamed into place: files or folder")
-    temporary: tuple[Pattern, ...] = Field(default=TEMPORARY_PATTERNS, min_length=1, description="temporary names, globs like '*.part'")
+    temporary: tuple[Pattern, ...] = Field(
+        default=TEMPORARY_PATTERNS, min_length=1, description="temporary names, globs like '*.part'"
+    )
     settle_seconds: float = Field(default=60, ge=0, allow_inf_nan=False, description=_SETTLE)
 
 

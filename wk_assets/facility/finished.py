@@ -123,17 +123,23 @@ def _manifest(rule: ManifestRule, acquisition: Acquisition, previous: Sighting |
     missing = [file.relative_path for file in expected if file.relative_path not in sizes]
     if missing:
         there = len(expected) - len(missing)
-        return Verdict(False, f"{there} of {len(expected)} files of the manifest are there, waiting for {_some(missing)}")
+        return Verdict(
+            False, f"{there} of {len(expected)} files of the manifest are there, waiting for {_some(missing)}"
+        )
     short = [file for file in expected if file.size_bytes not in (None, sizes[file.relative_path])]
     if short:
         first = short[0]
         return Verdict(
             False, f"{first.relative_path} has {sizes[first.relative_path]} of {first.size_bytes} bytes of the manifest"
         )
-    return _at_rest(rule.settle_seconds, acquisition, previous, now, f"all {len(expected)} files of the manifest are there")
+    return _at_rest(
+        rule.settle_seconds, acquisition, previous, now, f"all {len(expected)} files of the manifest are there"
+    )
 
 
-def _expected_count(rule: ExpectedCountRule, acquisition: Acquisition, previous: Sighting | None, now: float) -> Verdict:
+def _expected_count(
+    rule: ExpectedCountRule, acquisition: Acquisition, previous: Sighting | None, now: float
+) -> Verdict:
     expected = rule.count
     if rule.count_file is not None and rule.count_key is not None:
         if acquisition.rule_text is None:
@@ -154,7 +160,8 @@ def _expected_count(rule: ExpectedCountRule, acquisition: Acquisition, previous:
         return Verdict(False, f"{len(counted)} of {expected} expected files")
     if len(counted) > expected:
         return Verdict(
-            False, f"{len(counted)} files, more than the {expected} expected; correct the count or the pattern {rule.files!r}"
+            False,
+            f"{len(counted)} files, more than the {expected} expected; correct the count or the pattern {rule.files!r}",
         )
     alone = [
         companion
@@ -174,13 +181,17 @@ def _log(rule: LogRule, acquisition: Acquisition) -> Verdict:
     if rule.count is not None and tale.items < rule.count:
         return Verdict(False, f"{tale.items} of {rule.count} slices are finished in the log of {acquisition.name}")
     if rule.end is not None and not tale.ended:
-        return Verdict(False, f"the log of {acquisition.name} has no line like {rule.end!r} yet ({tale.items} finished slices)")
+        return Verdict(
+            False, f"the log of {acquisition.name} has no line like {rule.end!r} yet ({tale.items} finished slices)"
+        )
     # Logs name files by absolute paths of the instrument's own disk too: the end of the path decides.
     present = {file.relative_path for file in acquisition.files}
     names = {PurePosixPath(path).name for path in present}
     missing = [path for path in tale.files if path not in present and PurePosixPath(path).name not in names]
     if missing:
-        return Verdict(False, f"the log of {acquisition.name} names {len(missing)} files that are not there: {_some(missing)}")
+        return Verdict(
+            False, f"the log of {acquisition.name} names {len(missing)} files that are not there: {_some(missing)}"
+        )
     return Verdict(True, f"the log of {acquisition.name} says so")
 
 
@@ -197,9 +208,7 @@ def _at_rest(seconds: float, acquisition: Acquisition, previous: Sighting | None
     equal = previous is not None and previous.signature == acquisition.signature
     age = max(0.0, now - previous.since) if previous is not None and equal else 0.0
     if not equal or age < seconds:
-        return Verdict(
-            False, f"{done}; last change {age:.0f} s ago, waits for {seconds:g} s and two equal scans"
-        )
+        return Verdict(False, f"{done}; last change {age:.0f} s ago, waits for {seconds:g} s and two equal scans")
     return Verdict(True, f"{done} for {age:.0f} s")
 
 

@@ -5,20 +5,27 @@ A table of contents: every step is somebody else's. Used by the command line.
 
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from wk_assets.facility.acquisitions import Acquisition
 from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import Configuration
-from wk_assets.operations.commit_dataset import DatasetResult
+from wk_assets.facility.free_disk import require_free_disk
+from wk_assets.facility.registration import register
+from wk_assets.facility.requests import dataset_path, dataset_request, layer_request
+from wk_assets.operations.commit_dataset import DatasetResult, commit_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_checks import CheckOutcome
-from wk_assets.operations.layer_plan import LayerPlan
+from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
+from wk_assets.operations.layer_plan import LayerPlan, plan_layer
+from wk_assets.operations.layer_record import read_layer_record
 from wk_assets.operations.layer_request import LayerResult, ProgressListener
+from wk_assets.operations.run_layer import run_layer
+from wk_assets.storage.durable import free_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestPlan:
-    """What would happen: per layer a plan, and the disk that it needs beside what is free."""
+    """What would happen: a plan per layer, the disk that it needs and the disk that there is."""
 
     entry: CatalogueEntry
     layers: tuple[LayerPlan, ...]
@@ -44,8 +51,8 @@ class IngestResult:
 
     @property
     def failed_checks(self) -> tuple[tuple[str, CheckOutcome], ...]:
-        """Give the checks of severity error that failed, with their layers."""
-        raise NotImplementedError
+        """Give the failed checks that keep the dataset from being published, with their layers."""
+        return tuple(pair for pair in self.checks if pair[1].blocks_publication)
 
     @property
     def published(self) -> bool:
@@ -55,14 +62,22 @@ class IngestResult:
 
 def plan_ingest(configuration: Configuration, entry: CatalogueEntry, compute: Compute) -> IngestPlan:
     """Plan every layer of an entry; nothing is written. Raises what `layer_request` and `plan_layer` raise."""
-    raise NotImplementedError
+    plans = tuple(
+        plan_layer(layer_request(configuration, entry, layer.name), compute, layer.mag_values) for layer in entry.layers
+    )
+    return IngestPlan(
+        entry=entry,
+        layers=plans,
+        needed_bytes=sum(plan.raw_bytes for plan in plans),
+        free_bytes=free_bytes(configuration.storage_root),
+    )
 
 
 def ingest(
     configuration: Configuration, acquisition: Acquisition, compute: Compute, listener: ProgressListener | None = None
 ) -> IngestResult:
     """Register an acquisition and make its dataset (see `ingest_entry`)."""
-    raise NotImplementedError
+    return ingest_entry(configuration, register(configuration, acquisition), compute, listener)
 
 
 def ingest_entry(
@@ -70,6 +85,26 @@ def ingest_entry(
 ) -> IngestResult:
     """Make the dataset of an entry: plan, require the free disk, run each layer, check, commit.
 
-    Raises DiskFullError (needs, has) before anything is written, and what the operations raise.
+    The commit is left out if a check of severity error fails: what was published before stays as it is. Raises
+    DiskFullError (needs, has) before anything is written, and what the operations raise.
     """
-    raise NotImplementedError
+    begin = monotonic()
+    plan = plan_ingest(configuration, entry, compute)
+    require_free_disk(configuration.storage_root, plan.needed_bytes, configuration.storage.minimum_free)
+    layers = tuple(run_layer(layer, compute, listener) for layer in plan.layers)
+    path = dataset_path(configuration, entry)
+    checks = tuple((layer.name, outcome) for layer in entry.layers for outcome in _checks(path, layer.name))
+    blocked = any(outcome.blocks_publication for _, outcome in checks)
+    return IngestResult(
+        entry=entry,
+        dataset_path=path,
+        layers=layers,
+        checks=checks,
+        dataset=None if blocked else commit_dataset(dataset_request(configuration, entry)),
+        seconds=monotonic() - begin,
+    )
+
+
+def _checks(path: Path, layer_name: str) -> tuple[CheckOutcome, ...]:
+    record = read_layer_record(path, layer_name)
+    return () if record is None else run_layer_checks(record, path)

@@ -3,12 +3,14 @@
 Models only. Listing its folder is in `acquisitions`, choosing files in `layer_files`, judging in `finished`.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from wk_assets.errors import InvalidNameError
+from wk_assets.errors import ConfigurationError, GeometryError, InvalidNameError, Problem
 from wk_assets.facility.finish_rules import FinishRule
 from wk_assets.facility.naming import PLACEHOLDERS, placeholders
 from wk_assets.facility.section import HomePath, Pattern, Section, mistake
@@ -27,6 +29,12 @@ SEGMENTATION_MODES = (DownsamplingMode.MODE, DownsamplingMode.NEAREST, Downsampl
 _AXES = "tczyxs"
 
 
+def name_mistake(error: InvalidNameError) -> PydanticCustomError:
+    """Split the sentence of a bad name into what is wrong and what is allowed."""
+    what, _, remedy = str(error).partition("; ")
+    return mistake(what, f"{remedy[0].upper()}{remedy[1:]}" if remedy else "Choose another name")
+
+
 class VoxelSizeSettings(Section):
     """The edge lengths of a mag-1 voxel, given by a person because the files do not say them (or say them wrong)."""
 
@@ -34,6 +42,14 @@ class VoxelSizeSettings(Section):
     y: float = Field(gt=0, allow_inf_nan=False, description="the voxel's edge along y, e.g. 260")
     z: float = Field(gt=0, allow_inf_nan=False, description="the voxel's edge along z, e.g. 290")
     unit: LengthUnit = Field(default=LengthUnit.NANOMETER, description="nanometer, micrometer, angstrom …")
+
+    @field_validator("unit", mode="before")
+    @classmethod
+    def _name_or_symbol(cls, unit: Any) -> Any:
+        try:
+            return LengthUnit.from_text(unit) if isinstance(unit, str) else unit
+        except GeometryError as error:
+            raise mistake(f"{unit!r} is not a unit of length", "Use nanometer, micrometer or angstrom") from error
 
     def measured(self) -> MeasuredVoxelSize:
         """Give the value with its source."""
@@ -47,12 +63,18 @@ class LayerSettings(Section):
 
     name: str = Field(description="the layer's name, e.g. nuclei")
     category: Category = Field(default="color", description="color (any image) or segmentation (labels)")
-    files: tuple[Pattern, ...] = Field(min_length=1, description="the layer's files, a glob like 'nuclei_z*.tif' or a list of globs")
-    axes: str | None = Field(default=None, description="the axes of files that do not name them, slowest first, e.g. zyx")
+    files: tuple[Pattern, ...] = Field(
+        min_length=1, description="the layer's files, a glob like 'nuclei_z*.tif' or a list of globs"
+    )
+    axes: str | None = Field(
+        default=None, description="the axes of files that do not name them, slowest first, e.g. zyx"
+    )
     channel: int | None = Field(default=None, ge=0, description="which of several channels, counted from 0, e.g. 1")
     on_bad_slice: BadSlicePolicy = Field(default=BadSlicePolicy.FAIL, description="fail, black or repeat")
     expected_slices: int | None = Field(default=None, ge=1, description="how many slices there must be, e.g. 250")
-    mode: DownsamplingMode | None = Field(default=None, description="median, mode, max, min, mean or nearest, for this layer alone")
+    mode: DownsamplingMode | None = Field(
+        default=None, description="median, mode, max, min, mean or nearest, for this layer alone"
+    )
 
     @field_validator("name")
     @classmethod
@@ -60,12 +82,14 @@ class LayerSettings(Section):
         try:
             check_layer_name(name)
         except InvalidNameError as error:
-            raise mistake(str(error), "Choose a name of letters, digits, '-' and '_'") from error
+            raise name_mistake(error) from error
         return name
 
     @field_validator("files", mode="before")
     @classmethod
     def _one_or_many(cls, files: Any) -> Any:
+        if not isinstance(files, str | list | tuple):
+            raise mistake(f"{files!r} is not a pattern", "Write a glob like 'nuclei_z*.tif', or a list of globs")
         return (files,) if isinstance(files, str) else files
 
     @field_validator("axes")
@@ -74,7 +98,10 @@ class LayerSettings(Section):
         if axes is not None and (
             not set(axes) <= set(_AXES) or len(set(axes)) != len(axes) or not {"y", "x"} <= set(axes)
         ):
-            raise mistake(f"{axes!r} does not name axes", f"Use each of the letters {', '.join(_AXES)} at most once, with y and x, slowest first: zyx")
+            raise mistake(
+                f"{axes!r} does not name axes",
+                f"Use each of the letters {', '.join(_AXES)} at most once, with y and x, slowest first: zyx",
+            )
         return axes
 
     @model_validator(mode="after")
@@ -93,7 +120,8 @@ class PyramidSettings(Section):
     sampling: SamplingMode = Field(default=SamplingMode.ANISOTROPIC, description="anisotropic, isotropic or constant_z")
     coarsest: str = Field(default="auto", description="auto, or the coarsest mag, e.g. 16 or 16-16-4")
     mode: DownsamplingMode | None = Field(
-        default=None, description="auto (median for color, mode for segmentation), or median, mode, max, min, mean, nearest for color"
+        default=None,
+        description="auto (median for color, mode for segmentation), or median, mode, max, min, mean, nearest for color",
     )
 
     @field_validator("coarsest", mode="before")
@@ -131,7 +159,9 @@ def _powers_of_two(edges: Any) -> Any:
     if len(values) != 3 or not all(
         isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 4096 and v & (v - 1) == 0 for v in values
     ):
-        raise mistake(f"{edges!r} is not an edge length in voxels", "Write a power of two like 32, or three like [32, 32, 16]")
+        raise mistake(
+            f"{edges!r} is not an edge length in voxels", "Write a power of two like 32, or three like [32, 32, 16]"
+        )
     return values
 
 
@@ -147,7 +177,10 @@ class ArrayFormSettings(Section):
     @model_validator(mode="after")
     def _whole_chunks(self) -> "ArrayFormSettings":
         if any(shard < chunk for shard, chunk in zip(self.shard, self.chunk, strict=True)):
-            raise mistake(f"the shard {self.shard} is smaller than its chunks {self.chunk}", "Make 'shard' a multiple of 'chunk', e.g. 256 and 32")
+            raise mistake(
+                f"the shard {self.shard} is smaller than its chunks {self.chunk}",
+                "Make 'shard' a multiple of 'chunk', e.g. 256 and 32",
+            )
         return self
 
     @property
@@ -164,16 +197,47 @@ class ArrayFormSettings(Section):
 class Instrument(Section):
     """One microscope: its watch folder holds one sub-folder per acquisition."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="the instrument's name: letters, digits, '-', '_', '.', e.g. lightsheet")
+    name: str = Field(description="the instrument's name, e.g. lightsheet")
     watch: HomePath = Field(description="the folder in which acquisitions appear, e.g. inbox")
     acquisitions: Pattern = Field(default="*", description="which sub-folders are acquisitions, a glob like 'run_*'")
     finished: FinishRule = Field(description="when an acquisition is finished, e.g. {rule: marker, file: DONE}")
-    ignore: tuple[str, ...] = Field(default=(), description="files that do not count, globs like 'thumbs/**' or '*.log'")
-    dataset: str = Field(default="{acquisition}", min_length=1, description="the dataset's name, e.g. '{instrument}-{acquisition}'")
-    voxel_size: VoxelSizeSettings | None = Field(default=None, description="from_files, or {x: 260, y: 260, z: 290, unit: nanometer}")
-    layers: tuple[LayerSettings, ...] = Field(min_length=1, description="one entry per layer, e.g. {name: nuclei, files: 'nuclei_z*.tif'}")
-    pyramid: PyramidSettings = Field(default_factory=dict, validate_default=True, description="e.g. {sampling: anisotropic}")
-    array: ArrayFormSettings = Field(default_factory=dict, validate_default=True, description="e.g. {chunk: 32, shard: 256}")
+    ignore: tuple[str, ...] = Field(
+        default=(), description="files that do not count, globs like 'thumbs/**' or '*.log'"
+    )
+    dataset: str = Field(
+        default="{acquisition}", min_length=1, description="the dataset's name, e.g. '{instrument}-{acquisition}'"
+    )
+    voxel_size: VoxelSizeSettings | None = Field(
+        default=None, description="from_files, or {x: 260, y: 260, z: 290, unit: nanometer}"
+    )
+    layers: tuple[LayerSettings, ...] = Field(
+        min_length=1, description="one entry per layer, e.g. {name: nuclei, files: 'nuclei_z*.tif'}"
+    )
+    pyramid: PyramidSettings = Field(
+        default_factory=dict, validate_default=True, description="e.g. {sampling: anisotropic}"
+    )
+    array: ArrayFormSettings = Field(
+        default_factory=dict, validate_default=True, description="e.g. {chunk: 32, shard: 256}"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _legal_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+            raise mistake(
+                f"{name!r} is not a name for an instrument",
+                "Use up to 64 letters, digits, '-', '_', '.', and begin with one of the first two",
+            )
+        return name
+
+    @field_validator("acquisitions")
+    @classmethod
+    def _fixed_depth(cls, pattern: str) -> str:
+        if "**" in pattern:
+            raise mistake(
+                f"{pattern!r} does not say how deep acquisitions lie", "Write '*', or '*/*' for one folder above them"
+            )
+        return pattern
 
     @field_validator("voxel_size", mode="before")
     @classmethod
@@ -181,7 +245,9 @@ class Instrument(Section):
         if voxel_size == FROM_FILES:
             return None
         if not isinstance(voxel_size, dict) and voxel_size is not None:
-            raise mistake(f"{voxel_size!r} is not a voxel size", "Write from_files, or {x: 260, y: 260, z: 290, unit: nanometer}")
+            raise mistake(
+                f"{voxel_size!r} is not a voxel size", "Write from_files, or {x: 260, y: 260, z: 290, unit: nanometer}"
+            )
         return voxel_size
 
     @field_validator("dataset")
@@ -200,14 +266,15 @@ class Instrument(Section):
         try:
             check_dataset_name(template.format_map(dict.fromkeys(PLACEHOLDERS, "xxx")))
         except InvalidNameError as error:
-            raise mistake(str(error), "Use letters, digits, '-' and '_' around the placeholders") from error
+            raise name_mistake(error) from error
         return template
 
-    def layer(self, name: str) -> LayerSettings | None:
-        """Find a layer's settings by name."""
-        return next((layer for layer in self.layers if layer.name == name), None)
-
-    @property
-    def watch_folder(self) -> Path:
-        """Give the absolute path of the watch folder."""
-        return self.watch
+    def layer(self, name: str) -> LayerSettings:
+        """Find a layer's settings. Raises ConfigurationError naming those that there are."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in self.layers)
+        remedy = f"There are: {known}. Add it to the file, or register the acquisition again"
+        problem = Problem(f"instruments.{self.name}.layers", f"there is no layer {name!r} any more", remedy)
+        raise ConfigurationError("wk_assets.yaml", [problem])

@@ -4,17 +4,33 @@ Pure: a listing goes in, files per layer come out. No file is opened (see `regis
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from wk_assets.errors import MissingSliceError
 from wk_assets.facility.acquisitions import Acquisition
 from wk_assets.facility.instrument import Instrument, LayerSettings
 from wk_assets.facility.patterns import matches
-from wk_assets.readers.volume import SourceFile
+from wk_assets.readers.volume import MeasuredVoxelSize, SourceFile, SourceSelection
 
 
 def files_of_layer(layer: LayerSettings, files: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
     """Choose the files that a layer's patterns mean, sorted by relative path."""
     return tuple(file for file in files if any(matches(pattern, file.relative_path) for pattern in layer.files))
+
+
+def source_selection(
+    layer: LayerSettings, folder: Path, files: Sequence[SourceFile], voxel_size: MeasuredVoxelSize | None
+) -> SourceSelection:
+    """Tell readers which files are the layer and how the instrument's settings want them read."""
+    return SourceSelection(
+        root=folder,
+        files=tuple(file.path for file in files),
+        axes=layer.axes,
+        channel=layer.channel,
+        on_bad_slice=layer.on_bad_slice,
+        expected_slices=layer.expected_slices,
+        voxel_size=voxel_size,
+    )
 
 
 def files_by_layer(instrument: Instrument, acquisition: Acquisition) -> Mapping[str, tuple[SourceFile, ...]]:

@@ -25,6 +25,8 @@ _SECRET_KEY = re.compile(r"token|secret|passw(or)?d|passphrase|api_?key|credenti
 def sentences(error: ValidationError, model: type[BaseModel], content: Any) -> Iterator[Located]:
     """Say each mistake that pydantic found in `content`, the parsed file that `model` describes."""
     for details in error.errors(include_url=False):
+        if details["type"] == "too_short" and len(details["input"]) > 0:
+            continue  # it only seems empty, because no item of it is right: each is named on its own
         path = _path_in_file(details["loc"], content)
         path, what, remedy = _sentence(details, path, model)
         yield path, Problem(dotted(path), what, remedy)
@@ -63,7 +65,9 @@ def collisions(content: Any, home: Path) -> Iterator[Located]:
             what = f"{instrument['watch']!r} is watched by instruments.{first} too"
             yield here, Problem(dotted(here), what, "Give each a folder, or a pattern 'acquisitions', of its own")
         if root.is_relative_to(folder):
-            what = f"the storage root {root} lies in {instrument['watch']!r}, so datasets would be taken for acquisitions"
+            what = (
+                f"the storage root {root} lies in {instrument['watch']!r}, so datasets would be taken for acquisitions"
+            )
             yield here, Problem(dotted(here), what, "Watch another folder, or move storage.root out of it")
 
 
@@ -79,12 +83,11 @@ def _sentence(details: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> t
         known = _keys_at(model, details["loc"][:-1])
         return path, f"unknown key {path[-1]!r}", f"{_did_you_mean(str(path[-1]), known)}Known here: {', '.join(known)}"
     if kind in ("enum", "literal_error"):
-        known = re.findall(r"'([^']*)'|(?<![\w'])(\d+)", context["expected"])
-        names = [text or number for text, number in known]
-        return path, f"{_shown(value)} is not known", f"{_did_you_mean(str(value), names)}Use {' or '.join(names)}"
+        names = re.findall(r"[^\s',]+", context["expected"].replace(" or ", " "))
+        return path, f"{_shown(value)} is not known", f"{_did_you_mean(str(value), names)}Use {', '.join(names)}"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         rules = _tags_at(model, details["loc"])
-        given = value.get("rule") if isinstance(value, dict) else None
+        given = _rule_of(value)
         what = "'rule' is missing" if given is None else f"{_shown(given)} is not known"
         return (*path, "rule"), what, f"{_did_you_mean(str(given), rules)}Use {', '.join(rules)}"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -103,15 +106,21 @@ def _path_in_file(location: tuple[str | int, ...], content: Any) -> KeyPath:
     """Drop the steps that pydantic adds for the members of a union: they are no keys of the file."""
     path: list[str | int] = []
     for position, step in enumerate(location):
-        inside = isinstance(content, dict) and step in content or isinstance(content, list) and isinstance(step, int)
-        if inside:
+        last = position == len(location) - 1
+        if _has(content, step):
             content = content[step]
-        elif position < len(location) - 1 or (isinstance(content, dict) and content.get("rule") == step):
-            continue
-        elif not isinstance(content, dict):
+        elif not last or not (content is None or isinstance(content, dict)) or step == _rule_of(content):
             continue
         path.append(step)
     return tuple(path)
+
+
+def _has(content: Any, step: str | int) -> bool:
+    return step in content if isinstance(content, dict) else isinstance(content, list) and isinstance(step, int)
+
+
+def _rule_of(section: Any) -> Any:
+    return section.get("rule") if isinstance(section, dict) else None
 
 
 def _step(annotation: Any, step: str | int) -> Any:
@@ -150,7 +159,9 @@ def _members_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list
 
 
 def _keys_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    return [field.alias or name for member in _members_at(model, location) for name, field in member.model_fields.items()]
+    return [
+        field.alias or name for member in _members_at(model, location) for name, field in member.model_fields.items()
+    ]
 
 
 def _tags(model: type[BaseModel]) -> tuple[str, ...]:

@@ -1,19 +1,49 @@
 """From a finished acquisition to a catalogue entry: headers are opened, mags and the voxel size are decided.
 
-Reads headers only, never voxels; writes nothing but the entry (`register`).
+Reads headers only, never voxels; writes nothing but the entry (`register`). Which voxel size holds for a dataset is
+decided in `dataset_voxel_size`.
 """
 
-from wk_assets.facility.acquisitions import Acquisition
-from wk_assets.facility.catalogue_entry import CatalogueEntry
+from collections.abc import Mapping
+from pathlib import Path
+
+from wk_assets.errors import SourceChangedError
+from wk_assets.facility.acquisitions import Acquisition, signature_of
+from wk_assets.facility.catalogue import Catalogue
+from wk_assets.facility.catalogue_entry import CatalogueEntry, CatalogueLayer, StoredVoxelSize
 from wk_assets.facility.configuration import Configuration
+from wk_assets.facility.dataset_voxel_size import decide_voxel_size
+from wk_assets.facility.instrument import Instrument
+from wk_assets.facility.layer_files import files_by_layer, source_selection
+from wk_assets.facility.naming import dataset_name
+from wk_assets.geometry.mag import Mag
+from wk_assets.geometry.mag_ladder import default_coarsest_mag, mag_ladder
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.readers.open_volume import open_volume
+from wk_assets.readers.volume import VolumeDescription
 
 
 def describe(configuration: Configuration, acquisition: Acquisition, dataset: str) -> CatalogueEntry:
     """Build the entry of an acquisition under a given dataset name, without looking at the catalogue.
 
-    Raises MissingSliceError (a pattern that matches nothing, a file of two layers), VoxelSizeError, and what readers raise.
+    Raises MissingSliceError (a pattern that matches nothing, a file of two layers), VoxelSizeError (no file and no
+    setting says how large a voxel is, or files contradict one another), SourceChangedError, and what readers raise.
     """
-    raise NotImplementedError
+    instrument = configuration.instrument(acquisition.instrument)
+    described = _describe_layers(instrument, acquisition)
+    given = None if instrument.voxel_size is None else instrument.voxel_size.measured()
+    voxel_size, alternatives = decide_voxel_size(instrument.name, acquisition.name, described, given)
+    return CatalogueEntry(
+        dataset=dataset,
+        instrument=instrument.name,
+        acquisition=acquisition.name,
+        folder=_portable(acquisition.folder, configuration.home),
+        signature=acquisition.signature,
+        voxel_size=StoredVoxelSize.of(voxel_size),
+        voxel_size_alternatives=tuple(StoredVoxelSize.of(other) for other in alternatives),
+        layers=_layers(instrument, described, voxel_size.voxel_size),
+    )
 
 
 def register(configuration: Configuration, acquisition: Acquisition) -> CatalogueEntry:
@@ -22,4 +52,66 @@ def register(configuration: Configuration, acquisition: Acquisition) -> Catalogu
     The same acquisition again gives the byte-identical entry; a changed one keeps its dataset name and its status.
     Raises CatalogueError if another acquisition has the name, and what `describe` raises.
     """
-    raise NotImplementedError
+    catalogue = Catalogue(configuration.catalogue_folder)
+    known = catalogue.find(acquisition.instrument, acquisition.name)
+    if known is None:
+        template = configuration.instrument(acquisition.instrument).dataset
+        name = dataset_name(template, instrument=acquisition.instrument, acquisition=acquisition.name)
+        entry = describe(configuration, acquisition, name)
+    else:
+        described = describe(configuration, acquisition, known.dataset)
+        entry = described.model_copy(update={"status": known.status})
+    catalogue.put(entry)
+    return entry
+
+
+def _describe_layers(instrument: Instrument, acquisition: Acquisition) -> dict[str, VolumeDescription]:
+    """Open the headers of every layer, by layer name, and make sure that they are the files that the scan saw."""
+    given = None if instrument.voxel_size is None else instrument.voxel_size.measured()
+    described: dict[str, VolumeDescription] = {}
+    for name, files in files_by_layer(instrument, acquisition).items():
+        settings = instrument.layer(name)
+        with open_volume(source_selection(settings, acquisition.folder, files, given)) as reader:
+            described[name] = reader.description
+        if signature_of(described[name].files) != signature_of(files):
+            raise SourceChangedError(
+                f"acquisition {acquisition.name!r}: files of layer {name!r} changed since they were listed; "
+                "register it when the instrument has finished"
+            )
+    return described
+
+
+def _layers(
+    instrument: Instrument, described: Mapping[str, VolumeDescription], voxel_size: VoxelSize
+) -> tuple[CatalogueLayer, ...]:
+    layers: list[CatalogueLayer] = []
+    taken: list[Mag] = []  # mags of the layers before: those after follow them, so that layers share their mags
+    for name, description in described.items():
+        settings = instrument.layer(name)
+        mags = _mags(instrument, description.size, voxel_size, taken)
+        taken += [mag for mag in mags if mag not in taken]
+        layers.append(
+            CatalogueLayer(
+                name=name,
+                category=settings.category,
+                channels=description.channels,
+                dtype=description.dtype.name,
+                size=description.size.to_tuple(),
+                mags=tuple(mag.to_layer_name() for mag in mags),
+                mode=instrument.pyramid.mode_of(settings),
+                files=len(description.files),
+                source_bytes=sum(file.size_bytes for file in description.files),
+                signature=signature_of(description.files),
+            )
+        )
+    return tuple(layers)
+
+
+def _mags(instrument: Instrument, size: Vec3Int, voxel_size: VoxelSize, taken: list[Mag]) -> tuple[Mag, ...]:
+    coarsest = instrument.pyramid.coarsest_mag or default_coarsest_mag(size)
+    ladder = mag_ladder(voxel_size.factor, Mag(1), coarsest, instrument.pyramid.sampling, existing=taken, depth=size.z)
+    return (Mag(1), *ladder)
+
+
+def _portable(folder: Path, home: Path) -> str:
+    return (folder.relative_to(home) if folder.is_relative_to(home) else folder).as_posix()

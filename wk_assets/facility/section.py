@@ -8,7 +8,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from wk_assets.facility.patterns import pattern_mistake
@@ -73,13 +81,14 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
 def _checked_pattern(pattern: str) -> str:
     if reason := pattern_mistake(pattern):
         raise mistake(
-            f"{pattern!r} {reason}", "Write a glob relative to the acquisition's folder, like 'nuclei_z*.tif' or 'raw/**/*.tif'"
+            f"{pattern!r} {reason}",
+            "Write a glob relative to the acquisition's folder, like 'nuclei_z*.tif' or 'raw/**/*.tif'",
         )
     return pattern
 
 
 def _text_path(value: Any) -> Any:
-    if isinstance(value, str) and (not value.strip() or "\0" in value):
+    if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
         raise mistake(f"{value!r} is not a path", "Write a folder, relative to the folder of the file or absolute")
     return value
 

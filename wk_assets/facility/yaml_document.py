@@ -27,7 +27,7 @@ class YamlDocument:
     problems: tuple[Problem, ...] = ()
 
     def with_overrides(self, overrides: Mapping[tuple[str, str], str]) -> "YamlDocument":
-        """Replace values of sections; they lose their line numbers. `overrides`: (section, key) to text."""
+        """Replace values of sections. `overrides`: (section, key) to text."""
         if not isinstance(self.content, dict):
             return self
         content = dict(self.content)
@@ -35,8 +35,7 @@ class YamlDocument:
             given = content.get(section)
             if given is None or isinstance(given, dict):
                 content[section] = {**(given or {}), key: value}
-        lines = {path: line for path, line in self.lines.items() if path not in overrides}
-        return replace(self, content=content, lines=lines)
+        return replace(self, content=content)
 
     def numbered(self, problems: Sequence[tuple[KeyPath, Problem]]) -> list[Problem]:
         """Add the line to each problem: that of its key, or of the nearest key around it; sort by line."""
@@ -65,11 +64,15 @@ def read_yaml(file: Path) -> YamlDocument:
             raise _refused(file, "it is larger than any configuration", "Is this the right file?")
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise _refused(file, "the file does not exist", f"Write one with 'wk-assets init {file.parent}', or name another one") from error
+        raise _refused(
+            file, "the file does not exist", f"Write one with 'wk-assets init {file.parent}', or name another one"
+        ) from error
     except UnicodeDecodeError as error:
         raise _refused(file, f"it is not UTF-8 text (byte {error.start})", "Save it as UTF-8") from error
     except OSError as error:
-        raise _refused(file, f"it can not be read ({error.strerror})", "Give this user permission to read it") from error
+        raise _refused(
+            file, f"it can not be read ({error.strerror})", "Give this user permission to read it"
+        ) from error
     return parse_yaml(text, str(file))
 
 
@@ -82,12 +85,18 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = "the file" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
-        remedy = "Indent with spaces, never with tabs" if "\\t" in str(error.problem) else "Correct the line: indentation, ':' and quotes"
-        raise ConfigurationError(source, [Problem(where, f"this is not YAML: {error.problem or error.context}", remedy)]) from error
+        remedy = (
+            "Indent with spaces, never with tabs"
+            if "\\t" in str(error.problem)
+            else "Correct the line: indentation, ':' and quotes"
+        )
+        raise ConfigurationError(
+            source, [Problem(where, f"this is not YAML: {error.problem or error.context}", remedy)]
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError(source, [Problem("the file", f"this is not YAML: {error}", "Correct it")]) from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]  # the stubs leave this one method untyped
+        loader.dispose()
     lines: dict[KeyPath, int] = {}
     problems = [] if node is None else list(_walk(node, (), lines, frozenset()))
     return YamlDocument(source=source, content=content, lines=lines, problems=tuple(problems))
@@ -107,7 +116,9 @@ def _walk(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], above: froz
         for key, value in node.value:
             name, line = str(key.value), key.start_mark.line + 1
             if name in seen and name != "<<":
-                yield Problem(dotted((*path, name)), f"the key stands twice, in lines {seen[name]} and {line}", "Keep one of them")
+                yield Problem(
+                    dotted((*path, name)), f"the key stands twice, in lines {seen[name]} and {line}", "Keep one of them"
+                )
                 continue
             seen[name] = line
             lines[(*path, name)] = line
