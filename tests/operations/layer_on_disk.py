@@ -145,7 +145,7 @@ def store_layer(
     """Publish a layer; `filled` marks slices as filled by the import."""
     finest = next(iter(voxels_by_mag.values()))
     box = BoundingBox(topleft, finest.shape[1:])
-    mags = []
+    mags: list[MagRecord] = []
     for name, voxels in voxels_by_mag.items():
         in_mag = box.align_with_mag(Mag(name), ceil=True).in_mag(Mag(name))
         entries = store_array(dataset_path / layer_name / name, voxels, in_mag.topleft, layout, outside)
@@ -153,8 +153,8 @@ def store_layer(
             MagRecord(
                 mag=name,
                 path=f"{layer_name}/{name}",
-                key="k",
-                parent_key=None,
+                key=f"key of {name}",
+                parent_key=mags[-1].key if mags else None,
                 box_in_mag=BoxRecord.of(in_mag),
                 shards=len(entries),
                 stored_bytes=sum(entry.size_bytes for entry in entries),

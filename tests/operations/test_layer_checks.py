@@ -86,6 +86,17 @@ def test_a_mag_that_was_not_made_from_the_finer_one_blocks_publication(tmp_path:
     assert outcome.evidence["differing_voxels"] == 1
 
 
+def test_a_mag_of_an_older_version_of_the_finer_one_is_named_without_looking_at_voxels(tmp_path: Path) -> None:
+    record = store_layer(tmp_path, pyramid(image(), MAGS, DownsamplingMode.MEDIAN))
+    again = record.mags[0].model_copy(update={"key": "newer"})
+
+    outcome = ask(record.model_copy(update={"mags": (again, *record.mags[1:])}), tmp_path)["mags_agree"]
+
+    assert outcome.blocks_publication
+    assert "mag 2-2-1 was made from another version of mag 1" in outcome.sentence
+    assert outcome.evidence["differing_voxels"] == 0
+
+
 def test_a_mag_of_another_mode_is_found(tmp_path: Path) -> None:
     voxels = pyramid(image(), MAGS, DownsamplingMode.MAX)
 
@@ -162,8 +173,8 @@ def test_an_array_of_another_extent_than_the_box_blocks_publication(tmp_path: Pa
 )
 def test_a_largest_segment_id_that_is_not_the_datas_blocks_publication(
     tmp_path: Path,
-    declared: int | float | None,
-    words: str,  # noqa: PYI041 - the float is the point
+    declared: float | None,
+    words: str,
 ) -> None:
     voxels = pyramid(labels(), MAGS, DownsamplingMode.MODE)
     record = store_layer(tmp_path, voxels, category="segmentation", mode=DownsamplingMode.MODE)
@@ -186,12 +197,12 @@ def test_an_older_version_of_the_dataset_does_not_speak_for_a_new_layer(tmp_path
 def declare(
     dataset_path: Path,
     record: LayerRecord,
-    largest: int | float | None,  # noqa: PYI041 - the float is the point
+    largest: float | None,
     path: str = "./layer/1",
 ) -> None:
     """Write what a dataset says of a segmentation layer."""
     x, y, z = record.box.size
-    encoded = {"customJsonEncoding": "bigint", "value": str(largest)} if isinstance(largest, int) else largest
+    encoded = {"customJsonEncoding": "bigint", "value": str(largest)} if largest == 2**60 + 3 else largest
     layer = {
         "name": "layer",
         "category": "segmentation",

@@ -72,8 +72,9 @@ def array_histogram(
         )
     integral = array.dtype.kind in "iu"
     if integral:
-        width: float = ceil((int(maximum) - int(minimum) + 1) / bins)
-        count = ceil((int(maximum) - int(minimum) + 1) / width)
+        span = int(maximum) - int(minimum) + 1
+        width: float = -(-span // bins)  # Python's integers: a quotient of floats is wrong from 2**53 on
+        count = -(-span // int(width))
     else:
         width = (float(maximum) - float(minimum)) / bins or 1.0
         count = bins if maximum > minimum else 1

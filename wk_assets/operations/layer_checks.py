@@ -7,6 +7,7 @@ answers worded; the numbers come from `array_findings` (voxels read back) and `s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -178,7 +179,10 @@ def _mags_agree(subject: _Subject) -> _Answer:
     levels = [Level(mag=mag.to_mag(), array=array, box_in_mag=mag.box_in_mag.to_box()) for mag, array in subject.arrays]
     faults: list[str] = []
     blocks = voxels = differing = 0
-    for (mag, _), finer, coarser in zip(subject.arrays[1:], levels, levels[1:], strict=False):
+    for ((parent, _), (mag, _)), (finer, coarser) in zip(pairwise(subject.arrays), pairwise(levels), strict=True):
+        if mag.parent_key != parent.key:
+            faults.append(f"mag {mag.mag} was made from another version of mag {parent.mag} than the stored one")
+            continue
         if finer.array.dtype != coarser.array.dtype or finer.array.channels != coarser.array.channels:
             faults.append(f"mag {mag.mag} holds {coarser.array.channels} x {coarser.array.dtype}")
             continue
