@@ -3,6 +3,7 @@
 Integers and edge lengths only. Source: behaviour of WEBKNOSSOS' own tools, so that pyramids made here and there agree.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 
@@ -47,11 +48,11 @@ def mag_ladder(
     `voxel_size_factor` are the edge lengths x, y, z of a mag-1 voxel in any unit. `existing` are mags of the dataset's
     other layers: one with twice the greatest factor of the mag before is taken as it is, so that layers share their mags.
     `depth` is the layer's size in z in mag-1 voxels; a layer of one slice is never halved in z.
-    Raises GeometryError for edge lengths that are not greater than zero.
+    Raises GeometryError for edge lengths that are not finite and greater than zero.
     """
     lengths = tuple(float(length) for length in voxel_size_factor)
-    if len(lengths) != 3 or not all(length > 0 for length in lengths):
-        raise GeometryError(f"mag ladder: voxel size {lengths!r} must be three numbers greater than zero")
+    if len(lengths) != 3 or not all(math.isfinite(length) and length > 0 for length in lengths):
+        raise GeometryError(f"mag ladder: voxel size {lengths!r} must be three finite numbers greater than zero")
     if depth == 1:
         sampling = SamplingMode.CONSTANT_Z
     limit = coarsest.to_vec3_int()
