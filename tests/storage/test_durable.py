@@ -1,0 +1,57 @@
+"""Atomic replacement, and what the operating system's refusals become."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from wk_assets.errors import DiskFullError, StorageError, TargetNotWritableError
+from wk_assets.storage.durable import remove_partials, storage_refusals, write_atomically
+from wk_assets.storage.journal import Journal
+
+
+def test_writing_the_same_bytes_again_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.json"
+    assert write_atomically(path, b"one")
+    before = path.stat().st_mtime_ns
+    assert not write_atomically(path, b"one")
+    assert path.stat().st_mtime_ns == before
+    assert write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.json"]
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".file.json.123.partial").write_bytes(b"half")
+    (tmp_path / ".other.json.123.partial").write_bytes(b"half")
+    remove_partials(tmp_path, "file.json")
+    assert [entry.name for entry in tmp_path.iterdir()] == [".other.json.123.partial"]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, DiskFullError),
+        (errno.EDQUOT, DiskFullError),
+        (errno.EROFS, TargetNotWritableError),
+        (errno.EACCES, TargetNotWritableError),
+        (errno.EIO, StorageError),
+    ],
+)
+def test_a_refusal_names_the_place_and_the_remedy(tmp_path: Path, number: int, expected: type[Exception]) -> None:
+    with pytest.raises(expected, match=str(tmp_path)), storage_refusals(tmp_path, 10):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_torn_last_line_of_a_journal_is_forgotten_and_nothing_else(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    for number in range(3):
+        journal.append({"number": number})
+    data = (tmp_path / "journal.jsonl").read_bytes()
+    for cut in range(len(data)):
+        (tmp_path / "journal.jsonl").write_bytes(data[:cut])
+        whole = data[:cut].count(b"\n")
+        assert journal.records() == [{"number": number} for number in range(whole)]
+        journal.append({"number": "next"})
+        assert journal.records()[whole] == {"number": "next"}
