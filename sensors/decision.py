@@ -121,7 +121,7 @@ def decide(cursor: Cursor, observation: Observation) -> Decision:
         verdict = judge(one.instrument.finished, one.acquisition, cursor.sightings.get(one.name), observation.now)
         state = observation.requested.get(one.run_key)
         if not verdict.finished:
-            sentences.append(f"{one.name} waits: {verdict.reason}")
+            sentences.append(f"{one.name}: {verdict.reason}")
         elif state is not None:
             sentences.append(f"{one.name}: its registration {state}")
         elif len(registrations) == MAX_REQUESTS:

@@ -34,7 +34,7 @@ def failures(context: dg.AssetExecutionContext) -> Iterator[None]:
 
 def forbid_run_retry(context: dg.AssetExecutionContext) -> None:
     """Tell the daemon that a step of this run fails for good: only a lost process is worth a new run."""
-    context.instance.add_run_tags(context.run_id, {NO_RUN_RETRY_TAG: "false"})
+    context.instance.add_run_tags(context.run.run_id, {NO_RUN_RETRY_TAG: "false"})
 
 
 def retry(attempts_so_far: int) -> dg.RetryRequested:
