@@ -27,7 +27,9 @@ def decide_voxel_size(
     """
     told = {name: one.voxel_size for name, one in described.items() if one.voxel_size is not None}
     chosen = given if given is not None else next(iter(told.values()), None)
-    setting = f"instruments.{instrument}.voxel_size: {{x: ..., y: ..., z: ..., unit: nanometer}} in wk_assets.yaml"
+    setting = (
+        f"'voxel_size: {{x: ..., y: ..., z: ..., unit: nanometer}}' of instrument {instrument!r} in wk_assets.yaml"
+    )
     if chosen is None:
         raise VoxelSizeError(
             f"acquisition {acquisition!r}: no file of the layers {', '.join(described)} says how large a voxel is. "

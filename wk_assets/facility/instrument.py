@@ -4,7 +4,6 @@ Models only. Listing its folder is in `acquisitions`, choosing files in `layer_f
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -276,5 +275,5 @@ class Instrument(Section):
                 return layer
         known = ", ".join(layer.name for layer in self.layers)
         remedy = f"There are: {known}. Add it to the file, or register the acquisition again"
-        problem = Problem(f"instruments.{self.name}.layers", f"there is no layer {name!r} any more", remedy)
+        problem = Problem(f"layers of instrument {self.name!r}", f"there is no layer {name!r} any more", remedy)
         raise ConfigurationError("wk_assets.yaml", [problem])

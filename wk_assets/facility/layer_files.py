@@ -40,7 +40,7 @@ def files_by_layer(instrument: Instrument, acquisition: Acquisition) -> Mapping[
     matches nothing, and for a file that two layers claim; both sentences name the setting.
     """
     shared = {layer.name: files_of_layer(layer, acquisition.files) for layer in instrument.layers}
-    mistakes = [*_unmatched(instrument, acquisition), *_claimed_twice(instrument, shared)]
+    mistakes = [*_unmatched(instrument, acquisition), *claimed_twice(instrument, acquisition)]
     if mistakes:
         raise MissingSliceError(f"acquisition {acquisition.name!r} in {acquisition.folder}: {'; '.join(mistakes)}")
     return shared
@@ -59,7 +59,9 @@ def _unmatched(instrument: Instrument, acquisition: Acquisition) -> list[str]:
     return mistakes
 
 
-def _claimed_twice(instrument: Instrument, shared: Mapping[str, tuple[SourceFile, ...]]) -> list[str]:
+def claimed_twice(instrument: Instrument, acquisition: Acquisition) -> list[str]:
+    """Say which layers claim the same files, without each taking another channel of them; one sentence per pair."""
+    shared = {layer.name: files_of_layer(layer, acquisition.files) for layer in instrument.layers}
     mistakes = []
     for index, layer in enumerate(instrument.layers):
         own = {file.relative_path for file in shared[layer.name]}
