@@ -1,0 +1,59 @@
+"""`wk-assets check`: would the configuration work? Shows what `facility.preflight` finds; repairs nothing."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wk_assets.cli.exit_codes import ExitCode
+from wk_assets.cli.options import HomeOption, JsonOption, configuration_of
+from wk_assets.cli.quantities import counted
+from wk_assets.cli.screen import say, show_json, show_table
+
+
+def check(
+    home: HomeOption = None,
+    errors_only: Annotated[
+        bool, typer.Option("--errors-only", help="Show warnings, but let only errors decide the exit code.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the configuration, the folders, the free disk and the credentials. Exit code 7 on a finding."""
+    from wk_assets.facility.preflight import Severity, examine
+
+    configuration = configuration_of(home)
+    findings = examine(configuration)
+    counts = [finding for finding in findings if finding.severity is Severity.ERROR or not errors_only]
+    if as_json:
+        show_json(
+            {
+                "home": str(configuration.home),
+                "ok": not counts,
+                "findings": [
+                    {
+                        "where": finding.where,
+                        "severity": finding.severity.value,
+                        "what": finding.what,
+                        "remedy": finding.remedy,
+                    }
+                    for finding in findings
+                ],
+            }
+        )
+    elif findings:
+        show_table(
+            ("severity", "where", "what", "remedy"),
+            [(finding.severity.value, finding.where, finding.what, finding.remedy) for finding in findings],
+        )
+        say(f"{counted(len(findings), 'finding')} in {_file_of(configuration.home)}")
+    else:
+        instruments = counted(len(configuration.instruments), "instrument")
+        say(f"{_file_of(configuration.home)} is ready to work: {instruments}, nothing found")
+    if counts:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _file_of(home: Path) -> Path:
+    from wk_assets.facility.configuration import FILE_NAME
+
+    return home / FILE_NAME

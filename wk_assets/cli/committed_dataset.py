@@ -1,0 +1,51 @@
+"""What a dataset directory says of itself, as the request that would commit it again: for commands that add to one."""
+
+from pathlib import Path
+
+from wk_assets.errors import InvalidNameError, NotADatasetError
+from wk_assets.operations.commit_dataset import DatasetRequest
+from wk_assets.operations.layer_record import LayerRecord, read_layer_record
+from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
+from wk_assets.storage.array_layout import Layout
+
+
+def committed(dataset_path: Path) -> DatasetRequest:
+    """Build the request of a dataset that is there: the layers that wk-assets wrote, in the file's order.
+
+    Layers of others stay in the file as they are when it is committed again. Raises NotADatasetError, PropertiesError.
+    """
+    properties = _properties(dataset_path)
+    records = [
+        record
+        for layer in properties.data_layers
+        if (record := read_layer_record(dataset_path, layer.name)) is not None
+    ]
+    return DatasetRequest(
+        dataset_path=dataset_path,
+        name=properties.name or dataset_path.name,
+        voxel_size=properties.scale,
+        layer_names=tuple(record.layer_name for record in records),
+        layout=records[0].layout if records else Layout.OME,
+    )
+
+
+def layer_record(dataset_path: Path, layer_name: str) -> LayerRecord:
+    """Read the ledger of a layer. Raises InvalidNameError naming the layers that there are, NotADatasetError."""
+    record = read_layer_record(dataset_path, layer_name)
+    if record is not None:
+        return record
+    names = [layer.name for layer in _properties(dataset_path).data_layers]
+    if layer_name in names:
+        raise NotADatasetError(
+            f"layer {layer_name!r} of {dataset_path} was not written by wk-assets, which therefore does not touch it; "
+            "convert its source with `wk-assets convert`"
+        )
+    raise InvalidNameError(f"{dataset_path} has no layer {layer_name!r}; there are {', '.join(names) or 'none'}")
+
+
+def _properties(dataset_path: Path) -> DatasetProperties:
+    file = dataset_path / FILE_NAME
+    try:
+        return DatasetProperties.parse_text(file.read_text("utf-8"), source=str(file))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotADatasetError(f"{dataset_path} is not a dataset: it has no {FILE_NAME}") from error

@@ -1,0 +1,200 @@
+"""From the options of `convert` to a layer's request, and from its plan to a committed dataset.
+
+Joins readers, the mag ladder and operations for images that no instrument of a configuration wrote.
+"""
+
+import shutil
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import get_args
+
+from wk_assets.cli.committed_dataset import committed
+from wk_assets.errors import (
+    DiskFullError,
+    GeometryError,
+    InvalidNameError,
+    MissingSliceError,
+    NotADatasetError,
+    VoxelSizeError,
+)
+from wk_assets.geometry.length_unit import LengthUnit
+from wk_assets.geometry.mag import Mag
+from wk_assets.geometry.mag_ladder import SamplingMode, default_coarsest_mag, mag_ladder
+from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.commit_dataset import DatasetRequest, DatasetResult, commit_dataset
+from wk_assets.operations.compute import Compute
+from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
+from wk_assets.operations.layer_plan import LayerPlan
+from wk_assets.operations.layer_record import read_layer_record
+from wk_assets.operations.layer_request import ArraySettings, Category, LayerRequest, LayerResult, ProgressListener
+from wk_assets.operations.run_layer import run_layer
+from wk_assets.properties.names import check_layer_name
+from wk_assets.readers.open_volume import open_volume
+from wk_assets.readers.volume import MeasuredVoxelSize, SourceSelection, VolumeDescription
+from wk_assets.storage.array_layout import Layout
+
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionOptions:
+    """The options as they were typed. `mags` None: by the voxel size; empty: none but the finest."""
+
+    voxel_size: str | None = None
+    unit: LengthUnit = LengthUnit.NANOMETER
+    layer_name: str | None = None
+    category: str = "color"
+    files: str | None = None
+    axes: str | None = None
+    channel: int | None = None
+    layout: Layout = Layout.OME
+    zstd_level: int | None = 3
+    mags: str | None = None
+    sampling: SamplingMode = SamplingMode.ANISOTROPIC
+    mode: DownsamplingMode | None = None
+
+
+def conversion_request(source: Path, target: Path, options: ConversionOptions) -> LayerRequest:
+    """Build the request of the layer; opens the headers of the images.
+
+    Raises InputError for an option that is wrong, SourceError for images that can not be imported.
+    """
+    category = _category(options.category)
+    name = check_layer_name(options.layer_name or category)
+    selection = SourceSelection(
+        root=source if source.is_dir() else source.parent,
+        files=images_of(source, options.files),
+        axes=options.axes,
+        channel=options.channel,
+        voxel_size=voxel_size_of(options.voxel_size, options.unit),
+    )
+    with open_volume(selection) as reader:
+        description = reader.description
+    if description.voxel_size is None:
+        raise VoxelSizeError(f"{source}: the files do not say how large a voxel is; give --voxel-size x,y,z and --unit")
+    voxel_size = description.voxel_size.voxel_size
+    usual = DownsamplingMode.MODE if category == "segmentation" else DownsamplingMode.MEDIAN
+    return LayerRequest(
+        dataset_path=target,
+        layer_name=name,
+        category=category,
+        source=selection,
+        voxel_size=voxel_size,
+        mags=(Mag(1), *_coarser_mags(options, voxel_size, description, target)),
+        mode=usual if options.mode is None else options.mode,
+        array=ArraySettings(layout=options.layout, zstd_level=options.zstd_level),
+    )
+
+
+def carry_out(
+    plan: LayerPlan, compute: Compute, listener: ProgressListener | None = None
+) -> tuple[LayerResult, tuple[CheckOutcome, ...], DatasetResult | None]:
+    """Run the plan, check the layer, commit the dataset: None instead of it if a check of severity error failed.
+
+    Raises DiskFullError before anything is written, and what the operations raise.
+    """
+    request = plan.request
+    _require_disk(plan)
+    dataset = _dataset_request(request)
+    result = run_layer(plan, compute, listener)
+    record = read_layer_record(request.dataset_path, request.layer_name)
+    if record is None:
+        raise NotADatasetError(f"{request.dataset_path}: the ledger of layer {request.layer_name!r} is gone; run again")
+    checks = run_layer_checks(record, request.dataset_path)
+    blocked = any(outcome.blocks_publication for outcome in checks)
+    return result, checks, None if blocked else commit_dataset(dataset)
+
+
+def images_of(source: Path, pattern: str | None) -> tuple[Path, ...]:
+    """List the image files that a person means by a path. Raises MissingSliceError if there are none."""
+    if source.is_file():
+        return (source.absolute(),)
+    if not source.is_dir():
+        raise MissingSliceError(f"{source} does not exist; give an image file, or a folder with one image per slice")
+    names = sorted(path.name for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+    chosen = [
+        name for name in names if (fnmatch(name, pattern) if pattern else Path(name).suffix.lower() in IMAGE_SUFFIXES)
+    ]
+    if not chosen:
+        wanted = f"file that matches {pattern!r}" if pattern else f"image ({', '.join(IMAGE_SUFFIXES)})"
+        seen = ", ".join(names[:3]) or "nothing"
+        raise MissingSliceError(
+            f"{source} holds no {wanted}; there is {seen}{', …' if len(names) > 3 else ''}. Say --files"
+        )
+    return tuple((source / name).absolute() for name in chosen)
+
+
+def voxel_size_of(text: str | None, unit: LengthUnit) -> MeasuredVoxelSize | None:
+    """Read `--voxel-size`, None if it was not given. Raises VoxelSizeError."""
+    if text is None:
+        return None
+    try:
+        x, y, z = (float(part) for part in text.replace(" ", "").split(","))
+        return MeasuredVoxelSize(voxel_size=VoxelSize((x, y, z), unit), source="option --voxel-size")
+    except ValueError as error:
+        detail = f" ({error})" if isinstance(error, GeometryError) else ""
+        raise VoxelSizeError(
+            f"--voxel-size {text!r} is not three lengths greater than zero{detail}; write x,y,z like 11.24,11.24,25"
+        ) from error
+
+
+def _category(text: str) -> Category:
+    for category in ("color", "segmentation"):
+        if text == category:
+            return category
+    raise InvalidNameError(f"--category {text!r}: a layer is one of {', '.join(get_args(Category))}")
+
+
+def _coarser_mags(
+    options: ConversionOptions, voxel_size: VoxelSize, description: VolumeDescription, target: Path
+) -> tuple[Mag, ...]:
+    if options.mags is not None:
+        return tuple(sorted({Mag(text.strip()) for text in options.mags.split(",") if text.strip()} - {Mag(1)}))
+    return mag_ladder(
+        voxel_size.to_nanometer(),
+        Mag(1),
+        default_coarsest_mag(description.size),
+        options.sampling,
+        existing=_mags_of_other_layers(target),
+        depth=description.size.z,
+    )
+
+
+def _mags_of_other_layers(target: Path) -> tuple[Mag, ...]:
+    """List the mags of layers that are there: one dataset's layers share their mags where that is possible."""
+    try:
+        names = committed(target).layer_names
+    except NotADatasetError:
+        return ()
+    records = [record for name in names if (record := read_layer_record(target, name)) is not None]
+    return tuple({mag.to_mag() for record in records for mag in record.mags})
+
+
+def _dataset_request(request: LayerRequest) -> DatasetRequest:
+    try:
+        there = committed(request.dataset_path)
+    except NotADatasetError:
+        there = None
+    others = () if there is None else tuple(name for name in there.layer_names if name != request.layer_name)
+    return DatasetRequest(
+        dataset_path=request.dataset_path,
+        name=request.dataset_path.absolute().name if there is None else there.name,
+        voxel_size=request.voxel_size if there is None else there.voxel_size,
+        layer_names=(*others, request.layer_name),
+        layout=request.array.layout if there is None else there.layout,
+    )
+
+
+def _require_disk(plan: LayerPlan) -> None:
+
+    folder = plan.request.dataset_path.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if plan.raw_bytes > free:
+        raise DiskFullError(
+            f"{plan.request.dataset_path}: the layer needs at most {plan.raw_bytes} bytes, {free} are free; "
+            "make room, or choose another target"
+        )

@@ -1,0 +1,97 @@
+"""Run the code location's assets inside this process, on the home's Dagster instance, so that the UI shows it afterwards.
+
+What the sensor and the automation do in a facility, at once and in order: register what is finished, then make every
+active dataset. Nothing is decided here that `sensors.decision` does not decide.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from resources.facility import FacilityResource
+from sensors.cursor import Cursor
+from sensors.decision import decide
+from sensors.watch import look, run_request
+from wk_assets.assets.keys import DatasetAsset, build, group_name
+from wk_assets.facility.catalogue_entry import CatalogueEntry
+from wk_assets.facility.configuration import FILE_NAME, Configuration
+
+CODE_LOCATION = "wk_assets.definitions"  # named as in workspace.yaml: it composes this floor's neighbours
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Say how one run went. `problems`: what its failed steps and checks said."""
+
+    title: str
+    run_id: str
+    success: bool
+    seconds: float
+    problems: tuple[str, ...]
+
+
+def register_finished(configuration: Configuration, instance: dg.DagsterInstance) -> Iterator[RunReport]:
+    """Run the registration of every acquisition that is finished and new, one after the other."""
+    facility = FacilityResource(config_path=str(configuration.home / FILE_NAME))
+    decision = decide(Cursor(), look(facility, instance))
+    for registration in decision.registrations:
+        request = run_request(registration)
+        yield _run(
+            f"register {registration.name}",
+            instance,
+            run_config=request.run_config,
+            selection=list(request.asset_selection or ()),
+            tags=dict(request.tags),
+        )
+
+
+def make_dataset(entry: CatalogueEntry, instance: dg.DagsterInstance) -> RunReport:
+    """Run everything of one dataset: its mags, layers, checks, and the commit."""
+    chosen = dg.AssetSelection.groups(group_name(entry.dataset)).materializable()
+    return _run(f"make {entry.dataset}", instance, run_config={}, selection=chosen, tags={})
+
+
+def is_made(entry: CatalogueEntry, instance: dg.DagsterInstance) -> bool:
+    """Say whether Dagster knows of a commit of the dataset."""
+    return instance.get_latest_materialization_event(build(DatasetAsset(entry.dataset))) is not None
+
+
+def _run(
+    title: str,
+    instance: dg.DagsterInstance,
+    *,
+    run_config: Any,
+    selection: "list[dg.AssetKey] | dg.AssetSelection",
+    tags: dict[str, str],
+) -> RunReport:
+    started = time.monotonic()
+    # Loaded anew for each run, as a code server does after a registration: the graph has grown.
+    load: Callable[[], dg.Definitions] = importlib.import_module(CODE_LOCATION).defs
+    definitions = load()
+    graph = definitions.resolve_asset_graph()
+    keys = sorted(selection.resolve(graph)) if isinstance(selection, dg.AssetSelection) else selection
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        run_config={**dict(run_config), "loggers": _QUIET},
+        asset_selection=keys,
+        tags=tags,
+        raise_on_error=False,
+    )
+    return RunReport(title, result.run_id, result.success, time.monotonic() - started, tuple(_problems(result)))
+
+
+def _problems(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            described = data.user_failure_data.description if data.user_failure_data else None
+            yield described or (str(data.error.message) if data.error else event.message or "a step failed")
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            yield f"check {evaluation.check_name} of {evaluation.asset_key.to_user_string()}: {evaluation.description}"
