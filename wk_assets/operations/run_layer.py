@@ -7,15 +7,15 @@ is either finished by the next run, or removed by it; readers look at neither.
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from wk_assets.errors import StorageError
+from wk_assets.errors import PlanError, StorageError
 from wk_assets.geometry.mag import Mag
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.engine import Engine
+from wk_assets.operations.engine import CHECKPOINT_BYTES, Engine, PassResult
 from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, is_whole
 from wk_assets.operations.layer_record import (
     BOOKKEEPING,
@@ -30,7 +30,7 @@ from wk_assets.operations.layer_record import (
     write_layer_record,
 )
 from wk_assets.operations.layer_request import LayerRequest, LayerResult, MagResult, Progress, ProgressListener
-from wk_assets.operations.slab_sources import ImageSource, StoredSource
+from wk_assets.operations.slab_sources import ImageSource, SlabSource, StoredSource
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.storage.durable import (
     make_directory,
@@ -59,7 +59,13 @@ class _Built:
     written_bytes: int
 
 
-def run_layer(plan: LayerPlan, compute: Compute, listener: ProgressListener | None = None) -> LayerResult:
+def run_layer(
+    plan: LayerPlan,
+    compute: Compute,
+    listener: ProgressListener | None = None,
+    *,
+    checkpoint_bytes: int = CHECKPOINT_BYTES,
+) -> LayerResult:
     """Make every mag of the plan that is not up to date, and say what is published then.
 
     May be run again after any crash, and ends with the same bytes. Raises LockedError if another process makes one
@@ -78,7 +84,7 @@ def run_layer(plan: LayerPlan, compute: Compute, listener: ProgressListener | No
         for one in plan.passes:
             if _published(request, one, read_layer_record(request.dataset_path, request.layer_name)):
                 continue  # another process did it between the plan and our locks
-            built = _build(plan, one, compute, _shifted(listener, before, total))
+            built = _build(plan, one, compute, _shifted(listener, before, total), checkpoint_bytes)
             _publish(plan, one, built)
             before += one.read_voxels
             read_bytes += built.read_bytes
@@ -119,7 +125,9 @@ def _shifted(listener: ProgressListener | None, before: int, total: int) -> Prog
 # ---------------------------------------------------------------------- building
 
 
-def _build(plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressListener | None) -> _Built:
+def _build(
+    plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressListener | None, checkpoint_bytes: int
+) -> _Built:
     staging = _staging(plan.request, one)
     finished = staging / _RESULT_NAME
     if finished.exists():
@@ -130,11 +138,19 @@ def _build(plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressL
             return _parse_result(finished.read_bytes())
         remove_tree(staging)
     make_directory(staging)
-    built = (
-        _import(plan, one, staging, compute, listener)
-        if one.parent is None
-        else _derive(plan, one, staging, compute, listener)
-    )
+
+    def run(source: SlabSource) -> PassResult:
+        return Engine(
+            plan=one.pyramid,
+            mode=plan.request.mode,
+            source=source,
+            staging=staging,
+            threads=compute.threads,
+            listener=listener,
+            checkpoint_bytes=checkpoint_bytes,
+        ).run()
+
+    built = _import(plan, one, run) if one.parent is None else _derive(plan, one, run)
     for mag in one.mags:
         array = staging / mag.mag.to_layer_name()
         remove_partials(array)
@@ -145,21 +161,12 @@ def _build(plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressL
     return built
 
 
-def _import(
-    plan: LayerPlan, one: PassPlan, staging: Path, compute: Compute, listener: ProgressListener | None
-) -> _Built:
+def _import(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResult]) -> _Built:
     request = plan.request
     if request.source is None:
-        raise StorageError(f"layer {request.layer_name!r}: the plan imports, but names no source")
+        raise PlanError(f"layer {request.layer_name!r}: the plan imports, but names no source")
     with open_volume(request.source) as reader:
-        result = Engine(
-            plan=one.pyramid,
-            mode=request.mode,
-            source=ImageSource(reader, request.topleft),
-            staging=staging,
-            threads=compute.threads,
-            listener=listener,
-        ).run()
+        result = run(ImageSource(reader, request.topleft))
         digests = reader.digests()
         files = reader.description.files
     digests |= {fact.file: fact.digest for fact in result.facts if fact.file is not None and fact.digest is not None}
@@ -181,9 +188,7 @@ def _import(
     )
 
 
-def _derive(
-    plan: LayerPlan, one: PassPlan, staging: Path, compute: Compute, listener: ProgressListener | None
-) -> _Built:
+def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResult]) -> _Built:
     request = plan.request
     record = read_layer_record(request.dataset_path, request.layer_name)
     stored = record.mag(one.parent) if record is not None and one.parent is not None else None
@@ -192,14 +197,7 @@ def _derive(
             f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again"
         )
     array = StoredArray.open(request.dataset_path / stored.path)
-    result = Engine(
-        plan=one.pyramid,
-        mode=request.mode,
-        source=StoredSource(array, one.pyramid.levels[0].box),
-        staging=staging,
-        threads=compute.threads,
-        listener=listener,
-    ).run()
+    result = run(StoredSource(array, one.pyramid.levels[0].box))
     return _Built(
         shards=_by_name(one.mags, result.shards),
         facts=(),

@@ -1,0 +1,139 @@
+"""Look whether what is stored is what was written: every shard of every manifest, present, of its size, its bytes unchanged.
+
+Reads bytes and checksums, decodes nothing, changes nothing. A part of the shards can be looked at per run, so that a
+schedule gets round a large dataset in n runs.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from wk_assets.errors import InputError, NotADatasetError, PropertiesError
+from wk_assets.operations.compute import Compute
+from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
+from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
+from wk_assets.storage.manifest import Manifest
+from wk_assets.storage.shard import ShardEntry, checksum_of
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """The n-th of t parts of all shards (1-based), chosen by the shard's name: the parts together are all shards."""
+
+    n: int = 1
+    t: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= self.t:
+            raise InputError(f"subset {self.n}/{self.t}: give n/t with 1 <= n <= t, for example 1/10")
+
+    @classmethod
+    def parse(cls, text: str) -> "Subset":
+        """Read "n/t". Raises InputError."""
+        try:
+            n, t = (int(part) for part in text.split("/"))
+        except ValueError as error:
+            raise InputError(f"subset {text!r}: give n/t, for example 1/10") from error
+        return cls(n, t)
+
+    def holds(self, name: str) -> bool:
+        """Say whether a shard is in this part."""
+        return zlib.crc32(name.encode()) % self.t == self.n - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What was looked at and what was found: a sentence per damaged shard or array, each naming it."""
+
+    arrays: int
+    shards: int
+    checked_shards: int
+    checked_bytes: int
+    findings: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Say whether nothing was found."""
+        return not self.findings
+
+
+def verify_dataset(
+    dataset_path: Path,
+    compute: Compute,
+    subset: Subset | None = None,
+    listener: Callable[[int, int], None] | None = None,
+) -> VerifyReport:
+    """Check every shard that the dataset's manifests promise; the checksums of those in `subset` (None: of all).
+
+    Sizes and presence are checked of all shards, whatever the subset. `listener` hears shards done and shards in all.
+    Raises NotADatasetError if there is no committed dataset.
+    """
+    part = subset or Subset()
+    findings: list[str] = []
+    arrays = dict(_arrays(dataset_path, findings))
+    shards = [(path, shard) for path, manifest in arrays.items() for shard in manifest.shards]
+    checked = checked_bytes = 0
+    with ThreadPoolExecutor(compute.threads) as pool:
+        results = pool.map(
+            lambda one: _look_at(dataset_path, *one, read=part.holds(f"{one[0].name}/{one[1].key}")), shards
+        )
+        for number, (finding, size) in enumerate(results, start=1):
+            if finding is not None:
+                findings.append(finding)
+            if size is not None:
+                checked += 1
+                checked_bytes += size
+            if listener is not None:
+                listener(number, len(shards))
+    return VerifyReport(
+        arrays=len(arrays),
+        shards=len(shards),
+        checked_shards=checked,
+        checked_bytes=checked_bytes,
+        findings=tuple(findings),
+    )
+
+
+def _arrays(dataset_path: Path, findings: list[str]) -> Iterator[tuple[Path, Manifest]]:
+    """Yield each array that the dataset names, with its manifest; what can not be checked becomes a finding."""
+    try:
+        text = (dataset_path / FILE_NAME).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotADatasetError(f"{dataset_path} holds no committed dataset: there is no {FILE_NAME}") from error
+    properties = DatasetProperties.parse_text(text, source=str(dataset_path / FILE_NAME))
+    for layer in properties.data_layers:
+        record = read_layer_record(dataset_path, layer.name)
+        for mag in layer.mags:
+            path = dataset_path / (mag.path or f"{layer.name}/{mag.mag.to_layer_name()}")
+            name = path.relative_to(dataset_path) if path.is_relative_to(dataset_path) else path
+            try:
+                manifest = Manifest.load(path)
+            except (NotADatasetError, PropertiesError) as error:
+                findings.append(f"{name}: can not be verified: {error}")
+                continue
+            stored = record.mag(mag.mag) if record is not None else None
+            if stored is not None and stored.key != manifest.content_key:
+                findings.append(f"{name}: its manifest is of another version than {BOOKKEEPING}/{layer.name}.json says")
+            yield path, manifest
+
+
+def _look_at(dataset_path: Path, array_path: Path, shard: ShardEntry, *, read: bool) -> tuple[str | None, int | None]:
+    """Return a finding, if any, and the bytes that were read, None if the checksum was not asked for."""
+    path = array_path / shard.key
+    name = path.relative_to(dataset_path) if path.is_relative_to(dataset_path) else path
+    try:
+        size = path.stat().st_size
+        if size != shard.size_bytes:
+            return f"{name}: {size} bytes, the manifest says {shard.size_bytes}", None
+        if not read:
+            return None, None
+        size, crc = checksum_of(path)
+    except FileNotFoundError:
+        return f"{name}: is missing", None
+    except OSError as error:
+        return f"{name}: can not be read: {error.strerror}", None
+    if crc != shard.crc32c:
+        return f"{name}: its bytes have changed (crc32c {crc:08x}, the manifest says {shard.crc32c:08x})", size
+    return None, size
