@@ -4,14 +4,24 @@ No format is known here: `tiff`, `image_files` fill one slice, this decides what
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wk_assets.errors import GeometryError, UnreadableSliceError
-from wk_assets.readers.volume import BadSlicePolicy, SliceProblem, SliceRecord, VolumeDescription
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.readers.volume import (
+    BadSlicePolicy,
+    SliceProblem,
+    SliceRecord,
+    SourceFile,
+    SourceSelection,
+    VolumeDescription,
+)
+from wk_assets.readers.voxel_sizes import FoundSizes, chosen_voxel_size
 
 LARGEST_SLICE_BYTES = 8 << 30  # a header that promises more is a bomb or corrupt: refused before anything is decoded
 
@@ -87,7 +97,7 @@ class SliceReader(ABC):
                 f"slice {z} needs an array (c, y, x) of {shape} {described.dtype}, not {out.shape} {out.dtype}"
             )
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 -- nothing to do is the common case, not a forgotten method
         """Do nothing: every file is closed when the call that opened it returns."""
 
     def __enter__(self) -> Self:
@@ -109,3 +119,41 @@ def check_slice_bytes(name: str, width: int, height: int, channels: int, dtype: 
             f"{name}: its header promises {width} x {height} x {channels} {dtype} = {needed} bytes, more than the "
             f"{LARGEST_SLICE_BYTES} bytes that one slice may have; the file is corrupt or meant to exhaust the memory"
         )
+
+
+class ChosenSamples(Protocol):
+    """Say which channels a slice has, of which dtype."""
+
+    @property
+    def take(self) -> tuple[int, ...]:
+        """Give the stored samples that become channels."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Give the dtype of the channels."""
+        ...
+
+
+def describe(
+    selection: SourceSelection,
+    form: str,
+    files: Sequence[SourceFile],
+    size: Vec3Int,
+    choice: ChosenSamples,
+    found: FoundSizes,
+    problems: tuple[SliceProblem, ...],
+) -> VolumeDescription:
+    """Put together what is known of a volume; the voxel size of the settings wins over the files'."""
+    chosen, alternatives, pixels = chosen_voxel_size(selection.voxel_size, found)
+    return VolumeDescription(
+        format=form,
+        files=tuple(files),
+        size=size,
+        channels=len(choice.take),
+        dtype=choice.dtype,
+        voxel_size=chosen,
+        voxel_size_alternatives=alternatives,
+        pixel_sizes=pixels,
+        problems=problems,
+    )
