@@ -30,7 +30,7 @@ instruments:
   # A confocal microscope leaves one TIFF per slice, an analysis its labels as one multipage TIFF, and a marker last.
   - name: confocal
     watch: inbox/confocal
-    finished: {{rule: marker, file: {MARKER}, settle_seconds: 0}}
+    finished: {{rule: marker, file: {MARKER}}}
     dataset: "{{acquisition}}"
     voxel_size: {{x: 260, y: 260, z: 290, unit: nanometer}}
     layers:
@@ -40,7 +40,7 @@ instruments:
   # An electron microscope's reconstruction: one multipage TIFF of float32, and a marker.
   - name: cryo_tem
     watch: inbox/cryo_tem
-    finished: {{rule: marker, file: {MARKER}, settle_seconds: 0}}
+    finished: {{rule: marker, file: {MARKER}}}
     dataset: "{{acquisition}}"
     voxel_size: {{x: 4, y: 4, z: 4, unit: nanometer}}   # assumed for the demo: the source names no unit
     layers:

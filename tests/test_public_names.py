@@ -1,0 +1,29 @@
+"""The few names that notebooks import from `wk_assets`: adding one is a decision, removing one breaks somebody."""
+
+import importlib
+
+import pytest
+
+import wk_assets
+
+PUBLIC_NAMES = ["BoundingBox", "Dataset", "LengthUnit", "Mag", "Vec3Int", "VoxelSize", "__version__"]
+
+
+def test_the_public_names_are_these() -> None:
+    assert wk_assets.__all__ == PUBLIC_NAMES == sorted(PUBLIC_NAMES)
+
+
+@pytest.mark.parametrize("name", PUBLIC_NAMES)
+def test_every_public_name_can_be_imported(name: str) -> None:
+    assert getattr(importlib.import_module("wk_assets"), name) is not None
+
+
+def test_a_public_name_is_the_one_that_its_module_owns() -> None:
+    mag = importlib.import_module("wk_assets.geometry.mag")
+
+    assert wk_assets.Mag is mag.Mag
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'Magnification'; it offers BoundingBox, Dataset"):
+        _ = wk_assets.Magnification  # type: ignore[attr-defined]
