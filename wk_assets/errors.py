@@ -8,6 +8,7 @@
     │   │   └── UnknownAxisError (KeyError)  an axis that a vector or box does not have
     │   ├── CursorError                      what a sensor remembered, in a form that it does not know
     │   ├── CatalogueError                   an entry that can not be understood, a dataset name with two claims
+    │   ├── NotInDatasetError (IndexError)   a layer or mag that a dataset does not have
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
     │   └── PropertiesError                  datasource-properties.json, zarr.json
     │       └── InvalidPropertiesError       the file as a whole; carries every problem at once
@@ -90,6 +91,10 @@ class CursorError(InputError):
 
 class CatalogueError(InputError):
     """Name the catalogue entry that can not be understood, or the dataset name that two acquisitions claim."""
+
+
+class NotInDatasetError(InputError, IndexError):
+    """Say that a dataset has no such layer, or a layer no such mag, and which there are."""
 
 
 class DownsamplingError(InputError):

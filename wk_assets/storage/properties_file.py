@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from wk_assets.errors import NotADatasetError, PropertiesError
+from wk_assets.geometry.mag import Mag
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 
 
@@ -24,13 +25,15 @@ def read_properties(dataset_path: Path) -> DatasetProperties:
     return DatasetProperties.parse_text(text, source=str(path))
 
 
-def array_location(dataset_path: Path, layer_name: str, mag_name: str, path: str | None) -> Path | None:
+def array_location(dataset_path: Path, layer_name: str, mag: Mag, path: str | None) -> Path | None:
     """Return the directory of an array that datasource-properties.json names by `path`; None for a URL.
 
-    `path` is relative to the dataset or absolute. Old files have none: then the folder is named after the mag.
+    `path` is relative to the dataset or absolute. Old files have none: then the folder is named after the mag, in
+    short (`2`) or else in full (`2-2-2`).
     """
     if path is None:
-        return dataset_path / layer_name / mag_name
+        short, long = (dataset_path / layer_name / name for name in (mag.to_layer_name(), mag.to_long_layer_name()))
+        return long if long.is_dir() and not short.is_dir() else short
     if "://" in path:
         return None
     return dataset_path / path
