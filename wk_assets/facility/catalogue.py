@@ -57,7 +57,10 @@ class Catalogue:
         survey = self.survey()
         if survey.problems:
             listing = "\n".join(f"  - {problem}" for problem in survey.problems)
-            raise CatalogueError(f"{len(survey.problems)} entries of the catalogue can not be understood\n{listing}")
+            count = len(survey.problems)
+            raise CatalogueError(
+                f"{count} {'entry' if count == 1 else 'entries'} of the catalogue can not be understood\n{listing}"
+            )
         return tuple(survey.entries.values())
 
     def active(self) -> tuple[CatalogueEntry, ...]:

@@ -5,6 +5,7 @@ person reads about a mistake are made in `mistakes`.
 """
 
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +60,7 @@ def parse_size(text: object) -> int:
         unit = None if match is None else next((u for u in _UNITS if u.lower() == match[2].lower()), None)
         if match is None or unit is None:
             raise mistake(f"{text!r} is not a size", "Write a number and a unit, like '5 GiB' or '500 MB'")
-        size_bytes = int(float(match[1]) * _UNITS[unit])
+        size_bytes = int(Decimal(match[1]) * _UNITS[unit])
     if size_bytes < 0:
         raise mistake(f"{text!r} is a negative size", "Write a number and a unit, like '5 GiB' or '500 MB'")
     return size_bytes

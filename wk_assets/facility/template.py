@@ -28,7 +28,7 @@ instruments:
 
     # When is an acquisition finished? One of six rules:
     finished: {rule: marker, file: DONE}
-    #   {rule: marker, file: "{name}.keep"}                        one marker per image; or {stem}
+    #   {rule: marker, file: "{name}.keep"}                        one marker per image
     #   {rule: manifest, file: "manifest*.yml", key: files}        all files that a manifest names are there
     #   {rule: expected_count, count: 500, files: "*.tif"}         or count_file: run.json with count_key: fovs
     #   {rule: log, file: "logs/*.txt", end: "ACQUISITION COMPLETE"}   or item: "SLICE COMPLETE" with count: 500

@@ -79,8 +79,10 @@ def read_yaml(file: Path) -> YamlDocument:
 def parse_yaml(text: str, source: str) -> YamlDocument:
     """Parse YAML text. Raises ConfigurationError with line and column if it is none."""
     loader = yaml.SafeLoader(text)
+    lines: dict[KeyPath, int] = {}
     try:
         node = loader.get_single_node()
+        problems = [] if node is None else list(_walk(node, (), lines, frozenset()))
         content = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -97,15 +99,13 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
         raise ConfigurationError(source, [Problem("the file", f"this is not YAML: {error}", "Correct it")]) from error
     finally:
         loader.dispose()
-    lines: dict[KeyPath, int] = {}
-    problems = [] if node is None else list(_walk(node, (), lines, frozenset()))
     return YamlDocument(source=source, content=content, lines=lines, problems=tuple(problems))
 
 
 def _walk(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], above: frozenset[int]) -> Iterator[Problem]:
     """Note the line of every key below a node; yield the keys that stand twice."""
-    if id(node) in above:  # an alias that contains itself
-        return
+    if id(node) in above:
+        raise yaml.MarkedYAMLError(problem="an alias contains itself", problem_mark=node.start_mark)
     lines.setdefault(path, node.start_mark.line + 1)
     above |= {id(node)}
     if isinstance(node, yaml.SequenceNode):
