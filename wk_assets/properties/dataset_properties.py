@@ -146,9 +146,10 @@ def _repeated(content: Any) -> Iterator[Problem]:
         if not isinstance(layer, dict):
             continue
         where = f"dataLayers.{position}"
-        if layer.get("name") in names:
-            yield Problem(f"{where}.name", f"{layer['name']!r} is the name of another layer too", "Rename one of them")
-        names.append(layer.get("name"))
+        name = layer.get("name")
+        if name is not None and name in names:
+            yield Problem(f"{where}.name", f"{name!r} is the name of another layer too", "Rename one of them")
+        names.append(name)
         entries = layer.get("mags")
         mags = [entry.get("mag") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
         for mag in {str(mag): mag for mag in mags if mag is not None and mags.count(mag) > 1}.values():
