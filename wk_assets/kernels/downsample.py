@@ -1,58 +1,262 @@
-"""Blocks of voxels become one voxel each: checks the arguments and picks the kernel."""
+"""Blocks of voxels become one voxel each: checks the arguments and picks the kernel.
 
-from typing import Any
+Array in, array out. Which blocks there are at the border of a layer is decided elsewhere (see `border`), the loops
+are in `compiled_selection` and `compiled_accumulation`. Those import numba, and are imported at the first call: to
+import this module costs nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from wk_assets.errors import DownsamplingError
 from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.kernels.sorting_network import median_network
+
+DTYPES: Final = tuple(np.dtype(name) for name in ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"))
+LARGEST_BLOCK: Final = 1 << 24  # voxels; what the sums of `compiled_accumulation` are made for
+LANES_BYTES: Final = 1 << 14  # of one group of blocks: half of a small first-level cache
+LARGEST_NETWORK: Final = 1 << 10  # lanes; beyond, numpy's partition beats a network
+
+Factors = tuple[int, int, int]
 
 
 def downsample(
     block: NDArray[Any],
-    factors_zyx: tuple[int, int, int],
+    factors_zyx: Factors,
     mode: DownsamplingMode,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Reduce every disjoint block of `factors_zyx` voxels to one voxel, and return the coarser array.
 
-    `block`: (..., z, y, x), (u)int8-64 or float32/64; z, y, x are multiples of the factors; leading axes are looped.
-    `out`: where the result goes, (..., z / fz, y / fy, x / fx), same dtype; may be a view with strides. None: a new array.
-    Raises DownsamplingError.
+    `block`: (..., z, y, x), native uint8-64, int8-64, float32 or float64; z, y, x are multiples of the factors;
+    leading axes (channels) are looped. Rows along x that are contiguous are read in place, others are copied first.
+    `out`: where the result goes, (..., z / fz, y / fy, x / fx), of the block's dtype; a view with strides will do.
+    None: a new array. Returns `out`, or the new array.
+
+    - `median`: integers exact, also 64-bit ones; of an even number the mean of the two middle ones, truncated toward
+      zero. A NaN in the block gives NaN.
+    - `mode`: the most frequent; of several the one that comes first, y fastest, then x, then z. NaN equals nothing,
+      so each NaN is a value that occurs once.
+    - `max`, `min`: a NaN in the block gives NaN.
+    - `mean`: integers exact, halves rounded up (2.5 to 3, -2.5 to -2); floats summed in float64. NaN gives NaN.
+    - `nearest`: the block's first voxel.
+
+    A block of one value becomes that value: for every mode, dtype and factor.
+    Raises DownsamplingError if a shape, dtype, factor or mode is none of those.
+    Source: WEBKNOSSOS' own tools for median, mode, max and min.
     """
+    mode = _checked_mode(mode)
+    _check_block(block, factors_zyx)
     fz, fy, fx = factors_zyx
-    *leading, z, y, x = block.shape
-    if z % fz or y % fy or x % fx:
-        raise DownsamplingError(f"downsampling: shape {block.shape} is not a multiple of {factors_zyx}")
-    count = fz * fy * fx
-    split = block.reshape(*leading, z // fz, fz, y // fy, fy, x // fx, fx)
-    # scan order inside of a block: y fastest, then x, then z
-    values = np.moveaxis(split, (-5, -1, -3), (-3, -2, -1)).reshape(*leading, z // fz, y // fy, x // fx, count)
-    match mode:
-        case DownsamplingMode.MAX:
-            result = values.max(axis=-1)
-        case DownsamplingMode.MIN:
-            result = values.min(axis=-1)
-        case DownsamplingMode.NEAREST:
-            result = values[..., 0]
-        case DownsamplingMode.MODE:
-            votes = sum((values == values[..., k, None]).astype(np.int64) for k in range(count))
-            result = np.take_along_axis(values, np.argmax(votes, axis=-1)[..., None], axis=-1)[..., 0]
-        case DownsamplingMode.MEDIAN:
-            if block.dtype.kind == "f":
-                result = np.median(values, axis=-1)
-            else:
-                ordered = np.sort(values, axis=-1)
-                low, high = ordered[..., (count - 1) // 2], ordered[..., count // 2]
-                floor = (low & high) + ((low ^ high) >> 1)
-                result = floor + ((floor < 0) & (((low ^ high) & 1) == 1)).astype(block.dtype)
-        case DownsamplingMode.MEAN:
-            if block.dtype.kind == "f":
-                result = values.mean(axis=-1, dtype=np.float64)
-            else:
-                result = (2 * values.astype(object).sum(axis=-1) + count) // (2 * count)
+    *leading, depth, height, width = block.shape
+    shape = (*leading, depth // fz, height // fy, width // fx)
     if out is None:
-        return result.astype(block.dtype)
-    out[...] = result
+        out = np.empty(shape, block.dtype)
+    elif out.shape != shape or out.dtype != block.dtype:
+        raise DownsamplingError(
+            f"downsampling: the array for the result is {out.dtype} {out.shape}, the result is {block.dtype} {shape}; "
+            "give an array of that shape and dtype, or none"
+        )
+    if out.size == 0:
+        return out
+    count = fz * fy * fx
+    if mode is DownsamplingMode.NEAREST or count == 1 or (mode is DownsamplingMode.MODE and count == 2):
+        out[...] = block[..., ::fz, ::fy, ::fx]  # of two voxels none has more votes: the first wins
+        return out
+    # kernels write where x is contiguous, and read while they write
+    in_place = _is_row_contiguous(out) and not np.may_share_memory(block, out)
+    target = out if in_place else np.empty(shape, block.dtype)
+    for source_volume, target_volume in _volumes(block, target):
+        _downsample_volume(source_volume, factors_zyx, mode, target_volume)
+    if not in_place:
+        out[...] = target
     return out
+
+
+def _checked_mode(mode: DownsamplingMode | str) -> DownsamplingMode:
+    try:
+        return DownsamplingMode(mode)
+    except ValueError:
+        known = ", ".join(DownsamplingMode)
+        raise DownsamplingError(f"downsampling: mode is {mode!r}; it can be one of {known}") from None
+
+
+def _check_block(block: NDArray[Any], factors_zyx: Factors) -> None:
+    if block.dtype not in DTYPES or not block.dtype.isnative:
+        known = ", ".join(dtype.name for dtype in DTYPES)
+        raise DownsamplingError(
+            f"downsampling: dtype is {block.dtype!r}; it can be one of {known}, in native byte order"
+        )
+    if block.ndim < 3:
+        raise DownsamplingError(f"downsampling: the block has shape {block.shape}; give an array (..., z, y, x)")
+    if len(factors_zyx) != 3 or any(factor != int(factor) or factor < 1 for factor in factors_zyx):
+        raise DownsamplingError(
+            f"downsampling: factors (z, y, x) are {factors_zyx}; give three integers, each at least 1"
+        )
+    if math.prod(factors_zyx) > LARGEST_BLOCK:
+        raise DownsamplingError(
+            f"downsampling: factors (z, y, x) are {factors_zyx}, {math.prod(factors_zyx)} voxels in one; "
+            f"the limit is {LARGEST_BLOCK}: go by a mag between"
+        )
+    if any(length % factor for length, factor in zip(block.shape[-3:], factors_zyx, strict=True)):
+        raise DownsamplingError(
+            f"downsampling: the block has (z, y, x) = {block.shape[-3:]}, factors are {factors_zyx}; "
+            "pad the block to a multiple (see border.symmetric_indices)"
+        )
+
+
+def _is_row_contiguous(array: NDArray[Any]) -> bool:
+    """Tell whether kernels can work on the array in place: x contiguous, the other strides whole and not negative."""
+    itemsize = array.itemsize
+    return (
+        array.flags.aligned
+        and (array.shape[-1] == 1 or array.strides[-1] == itemsize)
+        and all(stride >= 0 and stride % itemsize == 0 for stride in array.strides)
+    )
+
+
+def _volumes(block: NDArray[Any], target: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    for index in np.ndindex(block.shape[:-3]):
+        yield block[index], target[index]
+
+
+def _window(volume: NDArray[Any], *, writeable: bool) -> tuple[NDArray[Any], tuple[int, int]]:
+    """Return the memory from a volume's first to its last voxel as a 1-D array, and the steps in z and y in voxels.
+
+    Kernels are compiled for 1-D contiguous arrays only, which LLVM vectorises, and once for read-only and writeable sources.
+    """
+    steps = tuple(stride // volume.itemsize for stride in volume.strides)
+    length = 1 + sum((extent - 1) * step for extent, step in zip(volume.shape, (*steps[:2], 1), strict=True))
+    window = np.lib.stride_tricks.as_strided(volume, (length,), (volume.itemsize,), writeable=writeable)
+    return window, (steps[0], steps[1])
+
+
+def _downsample_volume(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
+    if not _is_row_contiguous(volume):
+        volume = np.ascontiguousarray(volume)
+    if mode is DownsamplingMode.MODE and volume.dtype.kind == "i":
+        # equal bits are equal labels: one compiled kernel for both signs
+        unsigned = np.dtype(f"u{volume.itemsize}")
+        volume, target = volume.view(unsigned), target.view(unsigned)
+    if mode in {DownsamplingMode.MEDIAN, DownsamplingMode.MODE}:
+        if not _select_in_rows(volume, factors, mode, target):
+            _select_in_lanes(volume, factors, mode, target)
+    else:
+        _accumulate(volume, factors, mode, target)
+
+
+def _select_in_rows(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> bool:
+    """Take median or mode in registers, if there is a kernel for these factors; tell whether there was."""
+    from wk_assets.kernels import compiled_selection as compiled
+    from wk_assets.kernels.compilation import call
+
+    fz, fy, fx = factors
+    if mode is DownsamplingMode.MEDIAN:
+        kernel = {
+            (4, 1): compiled.median_of_4_rows,
+            (2, 2): compiled.median_of_pairs_in_2_rows,
+            (4, 2): compiled.median_of_pairs_in_4_rows,
+        }.get((fz * fy, fx))
+    else:
+        kernel = {
+            (1, 4, 1): compiled.mode_of_4_rows,
+            (2, 2, 1): compiled.mode_of_4_rows,
+            (4, 1, 1): compiled.mode_of_4_rows,
+            (1, 2, 2): compiled.mode_of_pairs_in_2_rows,
+            (2, 1, 2): compiled.mode_of_pairs_in_2_slices,
+            (2, 2, 2): compiled.mode_of_pairs_in_4_rows,
+        }.get(factors)
+    if kernel is None:
+        return False
+    source, step = _window(volume, writeable=False)
+    flat_target, target_step = _window(target, writeable=True)
+    rows = _row_offsets(step, factors)
+    call(kernel, source, (fz * step[0], fy * step[1]), rows, flat_target, target_step, target.shape)
+    return True
+
+
+def _select_in_lanes(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
+    """Take median or mode of blocks of any size."""
+    from wk_assets.kernels import compiled_selection as compiled
+    from wk_assets.kernels.compilation import call
+
+    count = math.prod(factors)
+    if mode is DownsamplingMode.MEDIAN and count > LARGEST_NETWORK:
+        _median_by_partition(volume, factors, target)
+        return
+    source, step = _window(volume, writeable=False)
+    flat_target, target_step = _window(target, writeable=True)
+    pitch = max(1, 64 * 1024 // count // volume.itemsize, LANES_BYTES // (count * volume.itemsize))
+    lanes = np.empty((count, pitch), volume.dtype)
+    if mode is DownsamplingMode.MEDIAN:
+        kernel, last = compiled.median_of_lanes, median_network(count)
+    else:
+        kernel, last = compiled.mode_of_lanes, np.empty(pitch, _counter(count, volume.itemsize))
+    call(kernel, source, step, factors, flat_target, target_step, target.shape, lanes, last)
+
+
+def _accumulate(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
+    """Take max, min or mean of blocks of any size."""
+    from wk_assets.kernels import compiled_accumulation as compiled
+    from wk_assets.kernels.compilation import call
+
+    fz, fy, fx = factors
+    count = fz * fy * fx
+    source, step = _window(volume, writeable=False)
+    flat_target, target_step = _window(target, writeable=True)
+    rows = np.array(_row_offsets(step, factors), np.intp)
+    common = (source, (fz * step[0], fy * step[1]), rows, fx, flat_target, target_step, target.shape)
+    scratch = target.shape[-1] * (fx if fx > 2 else 1)
+    if mode is DownsamplingMode.MAX:
+        call(compiled.maximum, *common, np.empty(scratch, volume.dtype))
+    elif mode is DownsamplingMode.MIN:
+        call(compiled.minimum, *common, np.empty(scratch, volume.dtype))
+    elif volume.dtype.kind == "f":
+        call(compiled.mean_of_floats, *common, np.empty(target.shape[-1], np.float64))
+    elif volume.itemsize == 8:
+        one = volume.dtype.type
+        call(compiled.mean_of_64_bit, *common, np.empty(scratch, one), np.empty(scratch, one), one(count))
+    else:
+        wide = _accumulator(count, volume.dtype)
+        shift = count.bit_length() - 1 if count & (count - 1) == 0 else -1
+        call(compiled.mean_of_integers, *common, np.empty(scratch, wide), wide.type(count), shift)
+
+
+def _row_offsets(step: tuple[int, int], factors: Factors) -> tuple[int, ...]:
+    """List where the rows of a block begin, relative to its first voxel: y faster than z."""
+    return tuple(z * step[0] + y * step[1] for z in range(factors[0]) for y in range(factors[1]))
+
+
+def _counter(count: int, itemsize: int) -> DTypeLike:
+    """Choose the signed integer that counts to `count`, at least as wide as a voxel: lanes of one width are fast."""
+    return next(np.dtype(f"i{size}") for size in (1, 2, 4, 8) if size >= itemsize and count < 1 << (8 * size - 1))
+
+
+def _accumulator(count: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Choose the narrowest integer that holds `count` voxels of `dtype`, and half of `count` more, for rounding."""
+    largest = count * (1 << (8 * dtype.itemsize)) if dtype.kind == "u" else count * (1 << (8 * dtype.itemsize - 1))
+    bits = 8 if dtype.kind == "u" else 7
+    return next(np.dtype(f"{dtype.kind}{size}") for size in (2, 4, 8) if largest <= 1 << (8 * (size - 1) + bits))
+
+
+def _median_by_partition(volume: NDArray[Any], factors: Factors, target: NDArray[Any]) -> None:
+    """Take the median of large blocks with numpy, one slice of the result at a time."""
+    fz, fy, fx = factors
+    depth, height, width = target.shape
+    count = fz * fy * fx
+    for z in range(depth):
+        slices = volume[z * fz : (z + 1) * fz].reshape(fz, height, fy, width, fx)
+        blocks = slices.transpose(1, 3, 0, 2, 4).reshape(height, width, count)
+        ordered = np.partition(blocks, ((count - 1) // 2, count // 2), axis=-1)
+        low, high = ordered[..., (count - 1) // 2], ordered[..., count // 2]
+        if volume.dtype.kind == "f":
+            middle = low * 0.5 + high * 0.5
+            target[z] = np.where(np.isnan(blocks).any(axis=-1), np.nan, middle)
+        else:
+            odd = low ^ high
+            floor = (low & high) + (odd >> 1)
+            target[z] = floor + (odd & (floor < 0))

@@ -1,0 +1,230 @@
+"""Compiled loops of max, min and mean: every voxel of a block adds to the result. Called by `downsample` alone.
+
+Row by row: the rows of a block are accumulated into one row, along x with stride-2 loads for factor 2, so that the
+row that is written stays in the nearest cache. Arguments as in `compiled_selection`; `rows` is an array of offsets, any
+number of them; `columns`, `sums`, `high` and `low` are scratch: a row of the result, or of the source if factor_x > 2. Types are numba's, hence `Any`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from wk_assets.kernels.compilation import INLINED, KERNEL
+
+
+@njit(**INLINED)
+def row(window: Any, start: Any, length: Any) -> Any:
+    return window[start : start + length]
+
+
+@njit(**INLINED)
+def larger(a: Any, b: Any) -> Any:
+    return a if (a > b) | (a != a) else b  # a NaN wins
+
+
+@njit(**INLINED)
+def smaller(a: Any, b: Any) -> Any:
+    return a if (a < b) | (a != a) else b  # a NaN wins
+
+
+@njit(**KERNEL)
+def maximum(
+    source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, columns: Any
+) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            line = out if factor_x == 1 else columns
+            for r in range(rows.shape[0]):
+                voxels = row(source, start + rows[r], width * factor_x)
+                if factor_x == 2 and r == 0:
+                    for x in range(width):
+                        out[x] = larger(voxels[2 * x], voxels[2 * x + 1])
+                elif factor_x == 2:
+                    for x in range(width):
+                        out[x] = larger(out[x], larger(voxels[2 * x], voxels[2 * x + 1]))
+                elif r == 0:
+                    line[:] = voxels
+                else:
+                    for i in range(width * factor_x):
+                        line[i] = larger(line[i], voxels[i])
+            if factor_x > 2:
+                for x in range(width):
+                    value = columns[x * factor_x]
+                    for i in range(x * factor_x + 1, (x + 1) * factor_x):
+                        value = larger(value, columns[i])
+                    out[x] = value
+
+
+@njit(**KERNEL)
+def minimum(
+    source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, columns: Any
+) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            line = out if factor_x == 1 else columns
+            for r in range(rows.shape[0]):
+                voxels = row(source, start + rows[r], width * factor_x)
+                if factor_x == 2 and r == 0:
+                    for x in range(width):
+                        out[x] = smaller(voxels[2 * x], voxels[2 * x + 1])
+                elif factor_x == 2:
+                    for x in range(width):
+                        out[x] = smaller(out[x], smaller(voxels[2 * x], voxels[2 * x + 1]))
+                elif r == 0:
+                    line[:] = voxels
+                else:
+                    for i in range(width * factor_x):
+                        line[i] = smaller(line[i], voxels[i])
+            if factor_x > 2:
+                for x in range(width):
+                    value = columns[x * factor_x]
+                    for i in range(x * factor_x + 1, (x + 1) * factor_x):
+                        value = smaller(value, columns[i])
+                    out[x] = value
+
+
+@njit(**INLINED)
+def sum_rows(sums: Any, source: Any, start: Any, rows: Any, factor_x: Any, width: Any) -> None:
+    """Add the rows of the blocks to `sums`: per block for factors 1 and 2, else per column."""
+    for r in range(rows.shape[0]):
+        voxels = row(source, start + rows[r], width * factor_x)
+        if factor_x == 2:
+            for x in range(width):
+                sums[x] += sums.dtype.type(voxels[2 * x]) + sums.dtype.type(voxels[2 * x + 1])
+        else:
+            for i in range(width * factor_x):
+                sums[i] += voxels[i]
+
+
+@njit(**INLINED)
+def sum_columns(sums: Any, factor_x: Any, width: Any) -> None:
+    """Add up the columns of each block, in place: a block's sum comes to lie before the columns not yet read."""
+    for x in range(width):
+        total = sums[x * factor_x]
+        for i in range(x * factor_x + 1, (x + 1) * factor_x):
+            total += sums[i]
+        sums[x] = total
+
+
+@njit(**KERNEL)
+def mean_of_integers(
+    source: Any,
+    step: Any,
+    rows: Any,
+    factor_x: Any,
+    target: Any,
+    target_step: Any,
+    extent: Any,
+    sums: Any,
+    count: Any,
+    shift: Any,
+) -> None:
+    """Average blocks of `count` integers, halves rounded up; `sums` has a type that holds every block's sum.
+
+    `count` has the type of `sums`: numba would make a float of uint64 and int64. `shift` is log2 of `count`, or
+    negative if `count` is no power of two.
+    """
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            sums[:] = 0
+            sum_rows(sums, source, z * step[0] + y * step[1], rows, factor_x, width)
+            if factor_x > 2:
+                sum_columns(sums, factor_x, width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            if shift >= 0:
+                half = sums.dtype.type(count >> 1)
+                by = sums.dtype.type(shift)
+                for x in range(width):
+                    out[x] = sums.dtype.type(sums[x] + half) >> by
+            else:
+                for x in range(width):
+                    out[x] = (sums[x] + sums[x] + count) // (count + count)
+
+
+@njit(**KERNEL)
+def mean_of_64_bit(
+    source: Any,
+    step: Any,
+    rows: Any,
+    factor_x: Any,
+    target: Any,
+    target_step: Any,
+    extent: Any,
+    high: Any,
+    low: Any,
+    count: Any,
+) -> None:
+    """Average blocks of `count` 64-bit integers, halves rounded up; sums of upper and lower halves, 32 bits each.
+
+    `high`, `low` and `count` have the voxels' type: numba would make a float of uint64 and int64.
+    """
+    depth, height, width = extent
+    bits = high.dtype.type(32)
+    mask = high.dtype.type(0xFFFFFFFF)
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            high[:] = 0
+            low[:] = 0
+            for r in range(rows.shape[0]):
+                voxels = row(source, start + rows[r], width * factor_x)
+                if factor_x == 2:
+                    for x in range(width):
+                        a, b = voxels[2 * x], voxels[2 * x + 1]
+                        high[x] += (a >> bits) + (b >> bits)
+                        low[x] += (a & mask) + (b & mask)
+                else:
+                    for i in range(width * factor_x):
+                        high[i] += voxels[i] >> bits
+                        low[i] += voxels[i] & mask
+            if factor_x > 2:
+                sum_columns(high, factor_x, width)
+                sum_columns(low, factor_x, width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                quotient = high[x] // count
+                rest = ((high[x] - quotient * count) << bits) + low[x]
+                out[x] = (quotient << bits) + (rest + rest + count) // (count + count)
+
+
+@njit(**KERNEL)
+def mean_of_floats(
+    source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, sums: Any
+) -> None:
+    """Average floats as deviations from each block's first voxel, in float64: a constant block stays what it is."""
+    depth, height, width = extent
+    count = rows.shape[0] * factor_x
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            firsts = row(source, start, width * factor_x)
+            sums[:] = 0
+            for r in range(rows.shape[0]):
+                voxels = row(source, start + rows[r], width * factor_x)
+                if factor_x == 2:
+                    for x in range(width):
+                        first = np.float64(firsts[2 * x])
+                        sums[x] += (voxels[2 * x] - first) + (voxels[2 * x + 1] - first)
+                else:
+                    for x in range(width):
+                        first = np.float64(firsts[x * factor_x])
+                        for i in range(x * factor_x, (x + 1) * factor_x):
+                            sums[x] += voxels[i] - first
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                mean = firsts[x * factor_x] + sums[x] / count
+                if not abs(sums[x]) < np.inf:
+                    # infinite or NaN voxels, or deviations beyond the range of float64: parts of the mean stay in it
+                    mean = 0.0
+                    for r in range(rows.shape[0]):
+                        for i in range(x * factor_x, (x + 1) * factor_x):
+                            mean += source[start + rows[r] + i] / count
+                out[x] = mean

@@ -1,0 +1,363 @@
+"""Compiled loops of median and mode: which voxel of a block speaks for it. Called by `downsample` alone.
+
+Two kinds. *Rows*: for factors 1 and 2, source rows are read in place, the two voxels of a pair with stride-2 loads,
+and a block is decided in registers. *Lanes*: for every factor, voxel k of many blocks is copied into lane k, and the
+algorithm runs along whole lanes; the rows are tested against them.
+
+`source` and `target` are 1-D windows onto arrays whose rows along x are contiguous. Steps and offsets are in voxels:
+`step` leads to the next block in z and in y, `rows` to the rows of one block, `target_step` to the next slice and
+row of the result. `extent` is the result's shape (z, y, x). Types are numba's, hence `Any`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types, uint8
+from numba.extending import overload
+
+from wk_assets.kernels.compilation import INLINED, KERNEL
+
+
+def middle(low: Any, high: Any) -> Any:
+    """Return the mean of the two middle values; of integers truncated toward zero, without a wider type."""
+    raise NotImplementedError  # numba compiles `_middle` in its place
+
+
+@overload(middle, inline="always", strict=False)
+def _middle(low: Any, high: Any) -> Any:
+    if low == types.float32:
+        return lambda low, high: np.float32((np.float64(low) + np.float64(high)) * 0.5)
+    if low == types.float64:
+        # the sum of two large values may leave the range, their mean does not
+        return lambda low, high: (low + high) * 0.5 if abs(low + high) < np.inf else low * 0.5 + high * 0.5
+    if low.signed:
+        # a & b + (a ^ b) / 2 rounds down: of a negative, odd sum that is one too low
+        return lambda low, high: (
+            (low & high) + ((low ^ high) >> 1) + ((low ^ high) & ((low & high) + ((low ^ high) >> 1) < 0))
+        )
+    return lambda low, high: (low & high) + ((low ^ high) >> types.uint64(1))
+
+
+def nan_if(unordered: Any, value: Any) -> Any:
+    """Return NaN where a block of floats holds one; an integer as it is."""
+    raise NotImplementedError  # numba compiles `_nan_if` in its place
+
+
+@overload(nan_if, inline="always", strict=False)
+def _nan_if(unordered: Any, value: Any) -> Any:  # noqa: ARG001 - numba matches arguments by name
+    if isinstance(value, types.Float):
+        return lambda unordered, value: np.nan if unordered else value
+    return lambda unordered, value: value
+
+
+@njit(**INLINED)
+def smaller(a: Any, b: Any) -> Any:
+    return a if a < b else b
+
+
+@njit(**INLINED)
+def larger(a: Any, b: Any) -> Any:
+    return a if a > b else b
+
+
+@njit(**INLINED)
+def median_of_4(a: Any, b: Any, c: Any, d: Any) -> Any:
+    unordered = (a != a) | (b != b) | (c != c) | (d != d)
+    low = larger(smaller(a, b), smaller(c, d))
+    high = smaller(larger(a, b), larger(c, d))
+    return nan_if(unordered, middle(low, high))
+
+
+@njit(**INLINED)
+def median_of_8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    unordered = (a != a) | (b != b) | (c != c) | (d != d) | (e != e) | (f != f) | (g != g) | (h != h)
+    # sort both fours; the lower half of their union is {smaller(p[i], q[3 - i])}, the upper {larger(p[i], q[3 - i])}
+    l0, h0, l1, h1 = smaller(a, b), larger(a, b), smaller(c, d), larger(c, d)
+    t0, t1 = larger(l0, l1), smaller(h0, h1)
+    p0, p1, p2, p3 = smaller(l0, l1), smaller(t0, t1), larger(t0, t1), larger(h0, h1)
+    l0, h0, l1, h1 = smaller(e, f), larger(e, f), smaller(g, h), larger(g, h)
+    t0, t1 = larger(l0, l1), smaller(h0, h1)
+    q0, q1, q2, q3 = smaller(l0, l1), smaller(t0, t1), larger(t0, t1), larger(h0, h1)
+    low = larger(larger(smaller(p0, q3), smaller(p1, q2)), larger(smaller(p2, q1), smaller(p3, q0)))
+    high = smaller(smaller(larger(p0, q3), larger(p1, q2)), smaller(larger(p2, q1), larger(p3, q0)))
+    return nan_if(unordered, middle(low, high))
+
+
+@njit(**INLINED)
+def same(a: Any, b: Any) -> Any:
+    return uint8(a == b)
+
+
+@njit(**INLINED)
+def plus(a: Any, b: Any) -> Any:
+    return uint8(a + b)  # without the cast numba counts in 64 bits, and a vector holds an eighth
+
+
+@njit(**INLINED)
+def mode_of_4(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Return the most frequent value, the first of those; each votes for itself and for the equal ones after it."""
+    votes_a = plus(plus(same(a, b), same(a, c)), same(a, d))
+    votes_b = plus(same(b, c), same(b, d))
+    winner, votes = (b, votes_b) if votes_b > votes_a else (a, votes_a)
+    return c if same(c, d) > votes else winner
+
+
+@njit(**INLINED)
+def mode_of_8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    """Return the most frequent value, the first of those. NaN equals nothing: each is a value of its own."""
+    ab, ac, ad, ae, af, ag, ah = same(a, b), same(a, c), same(a, d), same(a, e), same(a, f), same(a, g), same(a, h)
+    bc, bd, be, bf, bg, bh = same(b, c), same(b, d), same(b, e), same(b, f), same(b, g), same(b, h)
+    cd, ce, cf, cg, ch = same(c, d), same(c, e), same(c, f), same(c, g), same(c, h)
+    de, df, dg, dh = same(d, e), same(d, f), same(d, g), same(d, h)
+    ef, eg, eh = same(e, f), same(e, g), same(e, h)
+    votes = plus(plus(plus(ab, ac), plus(ad, ae)), plus(plus(af, ag), ah))
+    votes_b = plus(plus(plus(bc, bd), plus(be, bf)), plus(bg, bh))
+    votes_c = plus(plus(plus(cd, ce), plus(cf, cg)), ch)
+    votes_d = plus(plus(de, df), plus(dg, dh))
+    votes_e = plus(plus(ef, eg), eh)
+    votes_f = plus(same(f, g), same(f, h))
+    winner = b if votes_b > votes else a
+    votes = larger(votes, votes_b)
+    winner = c if votes_c > votes else winner
+    votes = larger(votes, votes_c)
+    winner = d if votes_d > votes else winner
+    votes = larger(votes, votes_d)
+    winner = e if votes_e > votes else winner
+    votes = larger(votes, votes_e)
+    winner = f if votes_f > votes else winner
+    votes = larger(votes, votes_f)
+    return g if same(g, h) > votes else winner
+
+
+@njit(**INLINED)
+def row(window: Any, start: Any, length: Any) -> Any:
+    return window[start : start + length]
+
+
+@njit(**KERNEL)
+def median_of_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], width), row(source, start + rows[1], width)
+            r2, r3 = row(source, start + rows[2], width), row(source, start + rows[3], width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                out[x] = median_of_4(r0[x], r1[x], r2[x], r3[x])
+
+
+@njit(**KERNEL)
+def median_of_pairs_in_2_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                out[x] = median_of_4(r0[2 * x], r0[2 * x + 1], r1[2 * x], r1[2 * x + 1])
+
+
+@njit(**KERNEL)
+def median_of_pairs_in_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
+            r2, r3 = row(source, start + rows[2], 2 * width), row(source, start + rows[3], 2 * width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                i, j = 2 * x, 2 * x + 1
+                out[x] = median_of_8(r0[i], r0[j], r1[i], r1[j], r2[i], r2[j], r3[i], r3[j])
+
+
+@njit(**KERNEL)
+def mode_of_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], width), row(source, start + rows[1], width)
+            r2, r3 = row(source, start + rows[2], width), row(source, start + rows[3], width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                out[x] = mode_of_4(r0[x], r1[x], r2[x], r3[x])
+
+
+@njit(**KERNEL)
+def mode_of_pairs_in_2_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):  # both rows are of one slice: y is fastest
+                out[x] = mode_of_4(r0[2 * x], r1[2 * x], r0[2 * x + 1], r1[2 * x + 1])
+
+
+@njit(**KERNEL)
+def mode_of_pairs_in_2_slices(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):  # each row is of its own slice: z is slowest
+                out[x] = mode_of_4(r0[2 * x], r0[2 * x + 1], r1[2 * x], r1[2 * x + 1])
+
+
+@njit(**KERNEL)
+def mode_of_pairs_in_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
+            r2, r3 = row(source, start + rows[2], 2 * width), row(source, start + rows[3], 2 * width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                i, j = 2 * x, 2 * x + 1
+                out[x] = mode_of_8(r0[i], r1[i], r0[j], r1[j], r2[i], r3[i], r2[j], r3[j])
+
+
+@njit(**INLINED)
+def fill_lanes(
+    lanes: Any, pitch: Any, source: Any, start: Any, source_step: Any, factors: Any, offset: Any, width: Any
+) -> None:
+    """Copy voxel k of `width` blocks along x into lane k, from `offset` on; k counts y fastest, then x, then z."""
+    for dz in range(factors[0]):
+        for dy in range(factors[1]):
+            voxels = row(source, start + dz * source_step[0] + dy * source_step[1], width * factors[2])
+            k = dz * factors[2] * factors[1] + dy
+            if factors[2] == 2:
+                even = row(lanes, k * pitch + offset, width)
+                odd = row(lanes, (k + factors[1]) * pitch + offset, width)
+                for x in range(width):
+                    even[x] = voxels[2 * x]
+                    odd[x] = voxels[2 * x + 1]
+            elif factors[2] == 4:
+                a, b = row(lanes, k * pitch + offset, width), row(lanes, (k + factors[1]) * pitch + offset, width)
+                k += 2 * factors[1]
+                c, d = row(lanes, k * pitch + offset, width), row(lanes, (k + factors[1]) * pitch + offset, width)
+                for x in range(width):
+                    a[x], b[x], c[x], d[x] = voxels[4 * x], voxels[4 * x + 1], voxels[4 * x + 2], voxels[4 * x + 3]
+            else:
+                for dx in range(factors[2]):
+                    lane = row(lanes, (k + dx * factors[1]) * pitch + offset, width)
+                    for x in range(width):
+                        lane[x] = voxels[x * factors[2] + dx]
+
+
+@njit(**KERNEL)
+def median_of_lanes(
+    source: Any, source_step: Any, factors: Any, target: Any, target_step: Any, extent: Any, lanes: Any, network: Any
+) -> None:
+    """Sort the lanes by `network`, pairs of lanes to be put in order, as far as the two middle ones need it."""
+    depth, height, width = extent
+    count, pitch = lanes.shape
+    flat = lanes.reshape(-1)
+    unordered = np.empty(pitch, np.bool_)
+    part = min(width, pitch)
+    group = max(1, pitch // max(1, part))  # short rows share the lanes: a loop has a cost of its own
+    for z in range(depth):
+        for first_y in range(0, height, group):
+            rows = min(group, height - first_y)
+            for first_x in range(0, width, part):
+                columns = min(part, width - first_x)
+                for r in range(rows):
+                    start = (
+                        z * factors[0] * source_step[0]
+                        + (first_y + r) * factors[1] * source_step[1]
+                        + first_x * factors[2]
+                    )
+                    fill_lanes(flat, pitch, source, start, source_step, factors, r * columns, columns)
+                used = rows * columns
+                unordered[:used] = False
+                for k in range(count):
+                    lane = row(flat, k * pitch, used)
+                    for i in range(used):
+                        unordered[i] |= lane[i] != lane[i]
+                for n in range(network.shape[0]):
+                    upper, lower = row(flat, network[n, 0] * pitch, used), row(flat, network[n, 1] * pitch, used)
+                    for i in range(used):
+                        a, b = upper[i], lower[i]
+                        upper[i] = smaller(a, b)
+                        lower[i] = larger(a, b)
+                low, high = row(flat, (count - 1) // 2 * pitch, used), row(flat, count // 2 * pitch, used)
+                for r in range(rows):
+                    out = row(target, z * target_step[0] + (first_y + r) * target_step[1] + first_x, columns)
+                    for x in range(columns):
+                        i = r * columns + x
+                        out[x] = nan_if(unordered[i], middle(low[i], high[i]))
+
+
+@njit(**INLINED)
+def most_frequent(values: Any) -> Any:
+    """Return the most frequent of `values`, the first of those, by counting: for blocks without a majority."""
+    count = values.shape[0]
+    winner, best = values[0], 0
+    for k in range(count):
+        if best >= count - k:
+            break
+        value, votes = values[k], 1
+        for other in values[k + 1 :]:
+            votes += other == value
+        if votes > best:
+            winner, best = value, votes
+    return winner
+
+
+@njit(**KERNEL)
+def mode_of_lanes(
+    source: Any, source_step: Any, factors: Any, target: Any, target_step: Any, extent: Any, lanes: Any, votes: Any
+) -> None:
+    """Find each block's majority (Boyer and Moore) and count it; where more than half agree no tie is possible.
+
+    `votes` is a lane of counters that hold the number of voxels in a block: the element class of the labels does not.
+    """
+    depth, height, width = extent
+    count, pitch = lanes.shape
+    flat = lanes.reshape(-1)
+    candidates = np.empty(pitch, lanes.dtype)
+    block = np.empty(count, lanes.dtype)
+    part = min(width, pitch)
+    group = max(1, pitch // max(1, part))  # short rows share the lanes: a loop has a cost of its own
+    for z in range(depth):
+        for first_y in range(0, height, group):
+            rows = min(group, height - first_y)
+            for first_x in range(0, width, part):
+                columns = min(part, width - first_x)
+                for r in range(rows):
+                    start = (
+                        z * factors[0] * source_step[0]
+                        + (first_y + r) * factors[1] * source_step[1]
+                        + first_x * factors[2]
+                    )
+                    fill_lanes(flat, pitch, source, start, source_step, factors, r * columns, columns)
+                used = rows * columns
+                candidates[:used] = flat[:used]
+                votes[:used] = 1
+                for k in range(1, count):
+                    lane = row(flat, k * pitch, used)
+                    for i in range(used):
+                        candidate = lane[i] if votes[i] == 0 else candidates[i]
+                        candidates[i] = candidate
+                        votes[i] += 1 if lane[i] == candidate else -1
+                votes[:used] = 0
+                for k in range(count):
+                    lane = row(flat, k * pitch, used)
+                    for i in range(used):
+                        votes[i] += lane[i] == candidates[i]
+                for r in range(rows):
+                    out = row(target, z * target_step[0] + (first_y + r) * target_step[1] + first_x, columns)
+                    for x in range(columns):
+                        i = r * columns + x
+                        out[x] = candidates[i]
+                        if 2 * votes[i] <= count:
+                            for k in range(count):
+                                block[k] = flat[k * pitch + i]
+                            out[x] = most_frequent(block)
