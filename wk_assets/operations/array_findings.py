@@ -18,16 +18,18 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.border import symmetric_indices
 from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.chunk_blocks import boxes_around, chunk_blocks
+from wk_assets.operations.chunk_blocks import boxes_around
 from wk_assets.operations.slice_suspicions import longest_zero_run
+from wk_assets.storage.array_layout import Layout
+from wk_assets.storage.shard import ABSENT, ShardFile
 from wk_assets.storage.stored_array import StoredArray
 from wk_assets.storage.voxel_array import VoxelArray
 
 # A block of the finer mag, and a band of a slice, are at most this large in memory.
 BLOCK_BYTES = 32 << 20
 COARSE_EDGE = 32
-# More blocks outside of the box than this are not all looked at.
-OUTSIDE_BLOCKS = 4096
+# Of more shards than this at the border of the box, an evenly spread part is looked at.
+BORDER_SHARDS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,29 +42,50 @@ class Outside:
 
 
 def find_outside(array: StoredArray, box_in_mag: BoundingBox) -> Outside:
-    """Look for voxels that the box leaves out: below its top left, or in padding that the array's shape allows."""
+    """Look for voxels that the box leaves out: below its top left, or in padding that the array's shape allows.
+
+    Chunks that are not stored are all zero, and those inside of the box are not looked at: what is left are the chunks
+    that the border of the box cuts, and strangers.
+    """
     layout = array.array_layout
-    shard_boxes = {
-        shard.key: BoundingBox(layout.shard_cell(shard.key) * array.shard_shape, array.shard_shape)
-        for shard in array.manifest.shards
-    }
-    strangers = tuple(key for key, box in shard_boxes.items() if not _overlap(box, box_in_mag))
-    blocks = [
-        block
-        for part in boxes_around(BoundingBox(Vec3Int(0, 0, 0), array.size), box_in_mag)
-        for shard_box in shard_boxes.values()
-        if _overlap(shard_box, part)
-        for block in chunk_blocks(part.intersected_with(shard_box), array.chunk_shape)
-    ]
-    stride = -(-len(blocks) // OUTSIDE_BLOCKS) or 1
-    voxel = None
-    for block in blocks[::stride]:
-        places = np.argwhere(array.read(block).any(axis=0))
-        if places.size:
-            x, y, z = (int(start + place) for start, place in zip(block.topleft, places[0], strict=True))
-            voxel = (x, y, z)
-            break
-    return Outside(voxel=voxel, shards=strangers, complete=stride == 1)
+    extent = BoundingBox(Vec3Int(0, 0, 0), array.size)
+    strangers: list[str] = []
+    border: list[Vec3Int] = []
+    for shard in array.manifest.shards:
+        cell = layout.shard_cell(shard.key)
+        shard_box = BoundingBox(cell * array.shard_shape, array.shard_shape)
+        if not _overlap(shard_box, box_in_mag):
+            strangers.append(shard.key)
+        elif not box_in_mag.contains_bbox(shard_box.intersected_with(extent)):
+            border.append(cell)
+    stride = -(-len(border) // BORDER_SHARDS) or 1
+    voxels = (_voxel_outside(array, cell, box_in_mag, extent) for cell in border[::stride])
+    return Outside(
+        voxel=next((voxel for voxel in voxels if voxel is not None), None),
+        shards=tuple(strangers),
+        complete=stride == 1,
+    )
+
+
+def _voxel_outside(
+    array: StoredArray, cell: Vec3Int, box: BoundingBox, extent: BoundingBox
+) -> tuple[int, int, int] | None:
+    """Return a voxel of a shard that is not zero and lies outside of the box, but inside of the array."""
+    layout = array.array_layout
+    index = ShardFile(layout, array.path / layout.shard_key(cell)).index
+    for position in np.flatnonzero(index[:, 0] != ABSENT):
+        place = np.unravel_index(int(position), layout.index_shape)
+        inside_shard = Vec3Int(*(int(part) for part in (place if layout.layout is Layout.WEBKNOSSOS else place[::-1])))
+        chunk = BoundingBox((cell * layout.chunks_per_shard + inside_shard) * array.chunk_shape, array.chunk_shape)
+        reachable = chunk.intersected_with(extent, dont_assert=True)
+        if reachable.is_empty() or box.contains_bbox(reachable):
+            continue
+        for part in boxes_around(reachable, reachable.intersected_with(box, dont_assert=True)):
+            places = np.argwhere(array.read(part).any(axis=0))
+            if places.size:
+                x, y, z = (int(start + offset) for start, offset in zip(part.topleft, places[0], strict=True))
+                return x, y, z
+    return None
 
 
 def _overlap(first: BoundingBox, second: BoundingBox) -> bool:

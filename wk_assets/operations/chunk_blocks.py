@@ -26,7 +26,10 @@ def chunk_blocks(box_in_mag: BoundingBox, chunk_shape: Vec3Int, edge: int = 128)
 
 
 def boxes_around(outer: BoundingBox, inner: BoundingBox) -> Iterator[BoundingBox]:
-    """Yield up to six disjoint boxes that together are `outer` without `inner`. `inner` must lie inside."""
+    """Yield up to six disjoint boxes that together are `outer` without `inner`, which lies inside, or is empty."""
+    if inner.is_empty():
+        yield outer
+        return
     low, high = list(outer.topleft), list(outer.bottomright)
     for axis in (2, 1, 0):
         for start, stop in ((low[axis], inner.topleft[axis]), (inner.bottomright[axis], high[axis])):
