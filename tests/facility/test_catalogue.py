@@ -44,7 +44,7 @@ def entry(dataset: str = "nuclei", acquisition: str | None = None, signature: st
 
 
 @given(
-    acquisition=st.text(st.characters(exclude_categories=("Cs",)), min_size=1),
+    acquisition=st.text(st.characters(codec="utf-8"), min_size=1),
     size=st.tuples(*[st.integers(1, 1 << 40)] * 3),
     lengths=st.tuples(*[st.floats(min_value=1e-9, max_value=1e9)] * 3),
 )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from wk_assets.facility.patterns import matches, matches_name, pattern_mistake
 
-NAMES = st.text(st.characters(exclude_characters="/*?[]\0\\", exclude_categories=("Cs",)), min_size=1, max_size=12)
+NAMES = st.text(st.characters(exclude_characters="/*?[]\0\\", codec="utf-8"), min_size=1, max_size=12)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 

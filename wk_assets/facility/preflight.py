@@ -196,3 +196,5 @@ def _writable(folder: Path, where: str) -> Iterator[Finding]:
     except StorageError as error:
         what, _, remedy = str(error).partition(". ")
         yield Finding(where, Severity.ERROR, what, remedy or "Choose another folder")
+    except OSError as error:  # some special file systems refuse with errors of their own
+        yield Finding(where, Severity.ERROR, f"can not write to {existing}: {error.strerror}", "Choose another folder")
