@@ -16,7 +16,7 @@ def refresh_when_ready() -> dg.AutomationCondition[Any]:
     """
     condition = dg.AutomationCondition
     wanted = (condition.missing() & ~condition.execution_failed()) | condition.any_deps_updated().since_last_handled()
-    acquisitions = dg.AssetSelection.key_prefixes([ACQUISITIONS_PREFIX])
+    acquisitions = dg.AssetSelection.key_prefixes([ACQUISITIONS_PREFIX], include_sources=True)
     ready = (
         ~condition.any_deps_missing().ignore(acquisitions)
         & ~condition.any_deps_in_progress()

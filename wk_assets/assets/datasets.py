@@ -10,7 +10,7 @@ from resources.storage import Pictures, StorageResource
 from wk_assets.assets.automation import refresh_when_ready
 from wk_assets.assets.failures import failures, forbid_run_retry
 from wk_assets.assets.keys import POOL_COMMIT, DatasetAsset, LayerAsset, build, group_name, op_name
-from wk_assets.assets.layers import layer_version
+from wk_assets.assets.layers import CODE_VERSION, finest_mag, layer_version
 from wk_assets.assets.metadata import dataset_metadata
 from wk_assets.errors import NotADatasetError
 from wk_assets.facility.catalogue_entry import CatalogueEntry
@@ -21,13 +21,16 @@ from wk_assets.operations.preview import preview_layer
 
 
 def dataset_spec(entry: CatalogueEntry) -> dg.AssetSpec:
-    """Declare a dataset, made from its layers."""
+    """Declare a dataset, made from its layers. It names their finest mags too, for the reason given in `layer_specs`."""
+    layers = [LayerAsset(entry.dataset, layer.name) for layer in entry.layers]
+    finest = [finest_mag(entry, layer) for layer in entry.layers]
     return dg.AssetSpec(
         build(DatasetAsset(entry.dataset)),
-        deps=[build(LayerAsset(entry.dataset, layer.name)) for layer in entry.layers],
+        deps=[build(name) for name in (*layers, *finest)],
         group_name=group_name(entry.dataset),
         description=f"The WEBKNOSSOS dataset, made from {entry.acquisition} of {entry.instrument}. From its commit on it exists.",
         kinds={"webknossos", "zarr"},
+        code_version=CODE_VERSION,
         automation_condition=refresh_when_ready(),
     )
 

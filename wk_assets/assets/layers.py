@@ -5,7 +5,8 @@ decided by `operations.layer_plan`; what the UI shows is in `metadata`.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,17 @@ from resources.facility import FacilityResource
 from resources.storage import Pictures, StorageResource
 from wk_assets.assets.automation import refresh_when_ready
 from wk_assets.assets.failures import failures, forbid_run_retry
-from wk_assets.assets.keys import POOL_IMPORT, AcquisitionAsset, LayerAsset, MagAsset, build, group_name, op_name, parse
+from wk_assets.assets.keys import (
+    POOL_IMPORT,
+    AcquisitionAsset,
+    AssetName,
+    LayerAsset,
+    MagAsset,
+    build,
+    group_name,
+    op_name,
+    parse,
+)
 from wk_assets.assets.metadata import check_result, layer_metadata, mag_metadata, run_metadata
 from wk_assets.assets.progress import log_progress
 from wk_assets.errors import StorageError
@@ -36,17 +47,27 @@ LayerEvent = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 
 def layer_specs(entry: CatalogueEntry, layer: CatalogueLayer) -> list[dg.AssetSpec]:
-    """Declare a layer's mags, each made from the one before it, and the layer, made from all of them."""
-    specs: list[dg.AssetSpec] = []
-    upstream = build(AcquisitionAsset(entry.dataset))
-    for mag in layer.mag_values:
-        made_by = "Imported from the acquisition." if not specs else f"Every block of mag {specs[-1].key.path[-1]} by its {layer.mode}."
-        specs.append(_spec(entry, MagAsset(entry.dataset, layer.name, mag), [upstream], made_by, {"zarr"}))
-        upstream = specs[-1].key
+    """Declare a layer's mags, each made from the one before it, and the layer, made from all of them.
+
+    Every coarser mag names the finest too: Dagster compares direct dependencies alone, and a finest mag that was
+    imported again shall make all of them stale at once, not one after the other.
+    """
+    finest = finest_mag(entry, layer)
+    specs = [_spec(entry, finest, [AcquisitionAsset(entry.dataset)], "Imported from the acquisition.", {"zarr"})]
+    for finer, mag in pairwise(layer.mag_values):
+        parent = MagAsset(entry.dataset, layer.name, finer)
+        made_by = f"Each block of mag {finer} becomes one voxel: its {layer.mode}."
+        specs.append(_spec(entry, MagAsset(entry.dataset, layer.name, mag), {parent, finest}, made_by, {"zarr"}))
     size = " x ".join(map(str, layer.size))
     description = f"{layer.category.capitalize()} layer, {layer.dtype}, {size} voxels, from {layer.files} files."
-    whole = _spec(entry, LayerAsset(entry.dataset, layer.name), [spec.key for spec in specs], description, {"zarr", layer.category})
-    return [*specs, whole]
+    mags = [MagAsset(entry.dataset, layer.name, mag) for mag in layer.mag_values]
+    whole = LayerAsset(entry.dataset, layer.name)
+    return [*specs, _spec(entry, whole, mags, description, {"zarr", layer.category})]
+
+
+def finest_mag(entry: CatalogueEntry, layer: CatalogueLayer) -> MagAsset:
+    """Name the mag that a layer's import makes."""
+    return MagAsset(entry.dataset, layer.name, layer.mag_values[0])
 
 
 def layer_check_specs(entry: CatalogueEntry, layer: CatalogueLayer) -> list[dg.AssetCheckSpec]:
@@ -114,7 +135,11 @@ def report_mags(
         if stored is not None:
             yield dg.MaterializeResult(
                 asset_key=build(MagAsset(name.dataset, name.layer, made.mag)),
-                metadata=mag_metadata(stored, record, dataset_path, pictures),
+                metadata={
+                    **mag_metadata(stored, record, dataset_path, pictures),
+                    **({} if made.reused else run_metadata(result)),
+                    "reused": made.reused,
+                },
                 data_version=dg.DataVersion(made.key),
             )
 
@@ -154,11 +179,11 @@ def _checks(
 
 
 def _spec(
-    entry: CatalogueEntry, name: LayerAsset | MagAsset, deps: Sequence[dg.AssetKey], description: str, kinds: set[str]
+    entry: CatalogueEntry, name: LayerAsset | MagAsset, deps: Iterable[AssetName], description: str, kinds: set[str]
 ) -> dg.AssetSpec:
     return dg.AssetSpec(
         build(name),
-        deps=deps,
+        deps=sorted(build(dep) for dep in deps),
         description=description,
         group_name=group_name(entry.dataset),
         kinds=kinds,

@@ -29,16 +29,20 @@ MEGABYTE: Final = 1_000_000
 
 
 def mag_metadata(mag: MagRecord, layer: LayerRecord, dataset_path: Path, pictures: Pictures) -> Metadata:
-    """Describe one mag."""
+    """Describe one mag. `bytes_in`: of the source files, or of the voxels of the mag that it is made from."""
+    parent = next((other for other in layer.mags if other.key == mag.parent_key), None)
+    bytes_in = parent.raw_bytes if parent is not None else _source_bytes(layer)
     return {
         **preview_metadata(pictures),
         "shape": dg.MetadataValue.text(" x ".join(map(str, mag.box_in_mag.size)) + " voxels (x, y, z)"),
         "box_in_mag": dg.MetadataValue.text(f"{mag.box_in_mag.topleft} + {mag.box_in_mag.size}"),
         "dtype": dg.MetadataValue.text(_dtype(layer)),
         "voxel_size": dg.MetadataValue.text(_voxel_size(layer, mag)),
+        "voxel_size_source": dg.MetadataValue.text(_voxel_size_source(layer)),
+        "bytes_in": dg.MetadataValue.int(bytes_in),
         "bytes_raw": dg.MetadataValue.int(mag.raw_bytes),
         "bytes_out": dg.MetadataValue.int(mag.stored_bytes),
-        "compression_ratio": dg.MetadataValue.float(mag.raw_bytes / max(1, mag.stored_bytes)),
+        "compression_ratio": dg.MetadataValue.float(round(mag.raw_bytes / max(1, mag.stored_bytes), 3)),
         "shards": dg.MetadataValue.int(mag.shards),
         "path": dg.MetadataValue.path(dataset_path / mag.path),
         "dagster/uri": dg.MetadataValue.text((dataset_path / mag.path).as_uri()),
@@ -58,7 +62,7 @@ def layer_metadata(layer: LayerRecord, dataset_path: Path, pictures: Pictures, h
         "voxel_size_source": dg.MetadataValue.text(_voxel_size_source(layer)),
         "downsampling": dg.MetadataValue.text(layer.mode.value),
         "mags": mags_table(layer.mags),
-        "bytes_in": dg.MetadataValue.int(sum(source.size_bytes for source in layer.sources)),
+        "bytes_in": dg.MetadataValue.int(_source_bytes(layer)),
         "bytes_out": dg.MetadataValue.int(sum(mag.stored_bytes for mag in layer.mags)),
         "source_files": dg.MetadataValue.int(len(layer.sources)),
         "filled_slices": dg.MetadataValue.int(len(layer.problems)),
@@ -67,17 +71,15 @@ def layer_metadata(layer: LayerRecord, dataset_path: Path, pictures: Pictures, h
     }
 
 
-def run_metadata(result: LayerResult | None) -> Metadata:
-    """Describe what a run cost; nothing for a run that made no mag."""
-    if result is None or result.seconds <= 0:
+def run_metadata(result: LayerResult) -> Metadata:
+    """Describe what the run as a whole cost: all of its mags come out of the same pass. Nothing if it moved nothing."""
+    if result.seconds <= 0 or not (result.read_bytes or result.written_bytes):
         return {}
-    moved = result.read_bytes
-    throughput = {"MB/s": dg.MetadataValue.float(moved / MEGABYTE / result.seconds)} if moved else {}
     return {
-        "seconds": dg.MetadataValue.float(result.seconds),
-        "bytes_read": dg.MetadataValue.int(moved),
+        "seconds": dg.MetadataValue.float(round(result.seconds, 3)),
+        "bytes_read": dg.MetadataValue.int(result.read_bytes),
         "bytes_written": dg.MetadataValue.int(result.written_bytes),
-        **throughput,
+        "MB/s": dg.MetadataValue.float(round((result.read_bytes + result.written_bytes) / MEGABYTE / result.seconds, 3)),
     }
 
 
@@ -231,8 +233,12 @@ def _value_metadata(layer: LayerRecord) -> Metadata:
         return {"largest_segment_id": dg.MetadataValue.text(str(layer.largest_segment_id))}
     return {
         "view_range": dg.MetadataValue.text(f"{layer.statistics.minimum} to {layer.statistics.maximum}"),
-        "mean": dg.MetadataValue.float(layer.statistics.mean),
+        "mean": dg.MetadataValue.float(round(layer.statistics.mean, 6)),
     }
+
+
+def _source_bytes(layer: LayerRecord) -> int:
+    return sum(source.size_bytes for source in layer.sources)
 
 
 def _dtype(layer: LayerRecord) -> str:
