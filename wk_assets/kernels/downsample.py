@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from wk_assets.errors import DownsamplingError
-from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.kernels.modes import DTYPES, DownsamplingMode
+from wk_assets.kernels.row_window import has_whole_rows, row_window
 from wk_assets.kernels.sorting_network import median_network
 
-DTYPES: Final = tuple(np.dtype(name) for name in ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"))
 LARGEST_BLOCK: Final = 1 << 24  # voxels; what the sums of `compiled_accumulation` are made for
 LANES_BYTES: Final = 1 << 14  # of one group of blocks: half of a small first-level cache
 LARGEST_NETWORK: Final = 1 << 10  # lanes; beyond, numpy's partition beats a network
@@ -68,7 +68,7 @@ def downsample(
         out[...] = block[..., ::fz, ::fy, ::fx]  # of two voxels none has more votes: the first wins
         return out
     # kernels write where x is contiguous, and read while they write
-    in_place = _is_row_contiguous(out) and not np.may_share_memory(block, out)
+    in_place = has_whole_rows(out) and not np.may_share_memory(block, out)
     target = out if in_place else np.empty(shape, block.dtype)
     for source_volume, target_volume in _volumes(block, target):
         _downsample_volume(source_volume, factors_zyx, mode, target_volume)
@@ -93,7 +93,7 @@ def _check_block(block: NDArray[Any], factors_zyx: Factors) -> None:
         )
     if block.ndim < 3:
         raise DownsamplingError(f"downsampling: the block has shape {block.shape}; give an array (..., z, y, x)")
-    if len(factors_zyx) != 3 or any(factor != int(factor) or factor < 1 for factor in factors_zyx):
+    if len(factors_zyx) != 3 or min(factors_zyx) < 1:
         raise DownsamplingError(
             f"downsampling: factors (z, y, x) are {factors_zyx}; give three integers, each at least 1"
         )
@@ -109,34 +109,13 @@ def _check_block(block: NDArray[Any], factors_zyx: Factors) -> None:
         )
 
 
-def _is_row_contiguous(array: NDArray[Any]) -> bool:
-    """Tell whether kernels can work on the array in place: x contiguous, the other strides whole and not negative."""
-    itemsize = array.itemsize
-    return (
-        array.flags.aligned
-        and (array.shape[-1] == 1 or array.strides[-1] == itemsize)
-        and all(stride >= 0 and stride % itemsize == 0 for stride in array.strides)
-    )
-
-
 def _volumes(block: NDArray[Any], target: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     for index in np.ndindex(block.shape[:-3]):
         yield block[index], target[index]
 
 
-def _window(volume: NDArray[Any], *, writeable: bool) -> tuple[NDArray[Any], tuple[int, int]]:
-    """Return the memory from a volume's first to its last voxel as a 1-D array, and the steps in z and y in voxels.
-
-    Kernels are compiled for 1-D contiguous arrays only, which LLVM vectorises, and once for read-only and writeable sources.
-    """
-    steps = tuple(stride // volume.itemsize for stride in volume.strides)
-    length = 1 + sum((extent - 1) * step for extent, step in zip(volume.shape, (*steps[:2], 1), strict=True))
-    window = np.lib.stride_tricks.as_strided(volume, (length,), (volume.itemsize,), writeable=writeable)
-    return window, (steps[0], steps[1])
-
-
 def _downsample_volume(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
-    if not _is_row_contiguous(volume):
+    if not has_whole_rows(volume):
         volume = np.ascontiguousarray(volume)
     if mode is DownsamplingMode.MODE and volume.dtype.kind == "i":
         # equal bits are equal labels: one compiled kernel for both signs
@@ -172,8 +151,8 @@ def _select_in_rows(volume: NDArray[Any], factors: Factors, mode: DownsamplingMo
         }.get(factors)
     if kernel is None:
         return False
-    source, step = _window(volume, writeable=False)
-    flat_target, target_step = _window(target, writeable=True)
+    source, step = row_window(volume, writeable=False)
+    flat_target, target_step = row_window(target, writeable=True)
     rows = _row_offsets(step, factors)
     call(kernel, source, (fz * step[0], fy * step[1]), rows, flat_target, target_step, target.shape)
     return True
@@ -188,8 +167,8 @@ def _select_in_lanes(volume: NDArray[Any], factors: Factors, mode: DownsamplingM
     if mode is DownsamplingMode.MEDIAN and count > LARGEST_NETWORK:
         _median_by_partition(volume, factors, target)
         return
-    source, step = _window(volume, writeable=False)
-    flat_target, target_step = _window(target, writeable=True)
+    source, step = row_window(volume, writeable=False)
+    flat_target, target_step = row_window(target, writeable=True)
     pitch = max(1, 64 * 1024 // count // volume.itemsize, LANES_BYTES // (count * volume.itemsize))
     lanes = np.empty((count, pitch), volume.dtype)
     if mode is DownsamplingMode.MEDIAN:
@@ -206,8 +185,8 @@ def _accumulate(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, 
 
     fz, fy, fx = factors
     count = fz * fy * fx
-    source, step = _window(volume, writeable=False)
-    flat_target, target_step = _window(target, writeable=True)
+    source, step = row_window(volume, writeable=False)
+    flat_target, target_step = row_window(target, writeable=True)
     rows = np.array(_row_offsets(step, factors), np.intp)
     common = (source, (fz * step[0], fy * step[1]), rows, fx, flat_target, target_step, target.shape)
     scratch = target.shape[-1] * (fx if fx > 2 else 1)
