@@ -10,7 +10,7 @@ from wk_assets.geometry.shard_grid import ShardGrid
 from wk_assets.geometry.vec3_int import Vec3Int
 
 shapes = st.builds(Vec3Int, *[st.sampled_from([1, 2, 4, 8])] * 3)
-sizes = st.builds(Vec3Int, *[st.integers(1, 20)] * 3)
+sizes = st.builds(Vec3Int, *[st.integers(1, 12)] * 3)
 
 
 @given(shapes, sizes, st.builds(Vec3Int, *[st.integers(0, 20)] * 3))

@@ -50,6 +50,7 @@ def test_addition_and_subtraction_undo_one_another(a: Vec3Int, b: Vec3Int) -> No
     assert a + b - b == a
     assert a + b == b + a
     assert -(a - b) == b - a
+    assert 7 - a == -(a - 7)
     assert a + 0 == 0 + a == a * 1 == 1 * a == a
     assert isinstance(a + b, Vec3Int)
     assert a.add_or_none(b) == a + b
@@ -128,7 +129,7 @@ def test_the_examples_of_the_reference_hold() -> None:
     assert vector + ones == VecInt(2, 3, 4, 5)
     assert VecInt.ones(("x", "t")) == (1, 1)
     assert VecInt.zeros(("x", "t")) == (0, 0)
-    assert VecInt.from_str("4,5") == (4, 5)
+    assert VecInt.from_str("4,5").to_tuple() == (4, 5)
 
 
 def test_spatial_components_are_reached_by_name() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from wk_assets.errors import InvalidPropertiesError, PropertiesError
+from wk_assets.errors import GeometryError, InvalidPropertiesError, PropertiesError
 from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag import Mag
@@ -250,6 +250,29 @@ def test_old_forms_are_understood_and_written_as_new_ones() -> None:
     assert parse(old).data_layers[0].dtype == "uint8"
 
 
+def test_old_forms_are_checked_like_new_ones() -> None:
+    content = copy.deepcopy(FULL)
+    content["dataLayers"][0]["wkwResolutions"] = [3, {"resolution": [1, 1]}]
+    del content["dataLayers"][0]["mags"]
+
+    assert problems(content).keys() == {"dataLayers.0.mags.0", "dataLayers.0.mags.1.mag"}
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    content = copy.deepcopy(FULL)
+    content["dataLayers"][0]["boundingBox"]["width"] = 21.0
+    content["dataLayers"][0]["mags"][0]["mag"] = [1.0, 1.0, 1.0]
+
+    assert parse(content).to_json() == FULL
+
+
+def test_a_part_of_the_file_is_read_alone() -> None:
+    view = LayerViewConfiguration.parse_text('{"alpha": 20, "new": 1}', source="view")
+
+    assert view.alpha == 20
+    assert view.unknown == {"new": 1}
+
+
 def test_a_view_that_was_written_in_snake_case_is_written_as_webknossos_reads_it() -> None:
     content = copy.deepcopy(FULL)
     content["defaultViewConfiguration"]["layers"] = {
@@ -301,6 +324,8 @@ def test_every_mistake_is_named_at_once_with_its_path() -> None:
     color |= {"name": "a b", "category": "colour", "elementClass": "uint16", "dataFormat": "tiff"}
     color["boundingBox"] = {"topLeft": [0, 0], "width": "24", "height": -1}
     color["mags"][1]["mag"] = [3, 1, 1]
+    color["numChannels"] = 0
+    color["defaultViewConfiguration"] = "bright"
     color["coordinateTransformations"][0]["matrix"][0] = [1, 2]
     segmentation["largestSegmentId"] = {"customJsonEncoding": "bigint", "value": "x"}
     segmentation["attachments"]["cumsum"]["dataFormat"] = "zip"
@@ -315,7 +340,8 @@ def test_every_mistake_is_named_at_once_with_its_path() -> None:
         "version",
         "dataLayers.0.name",
         "dataLayers.0.category",
-        "dataLayers.0.elementClass",
+        "dataLayers.0.numChannels",
+        "dataLayers.0.defaultViewConfiguration",
         "dataLayers.0.dataFormat",
         "dataLayers.0.boundingBox.topLeft.2",
         "dataLayers.0.boundingBox.width",
@@ -360,6 +386,7 @@ def test_an_error_names_the_file_and_the_remedy() -> None:
         ('{"scale": "1,1,1", "dataLayers": []}', "scale"),
         ('{"scale": [1, 1, true], "dataLayers": []}', "scale.factor.2"),
         ('{"scale": [1, 1, 1], "dataLayers": [], "version": true}', "version"),
+        ('{"scale": {"factor": [1, 1, 1], "unit": 3}, "dataLayers": []}', "scale.unit"),
         ("[" * 100_000, "(root)"),
     ],
 )
@@ -473,6 +500,20 @@ def test_a_new_layer_of_any_kind_reads_back() -> None:
     assert properties.data_layers[1].bounding_box == timed.normalize_axes(1)
     assert written[2]["largestSegmentId"]["value"] == str(2**60)
     assert written[3]["boundingBox"]["axisOrder"] == {"c": 0, "x": 1, "y": 2, "z": 3}
+
+
+def test_a_voxel_size_is_taken_as_it_is() -> None:
+    voxel_size = VoxelSize((1, 2, 3), LengthUnit.MICROMETER)
+
+    assert DatasetProperties.model_validate({"scale": voxel_size, "dataLayers": []}).scale == voxel_size
+
+
+def test_a_layers_box_may_bring_its_channels() -> None:
+    layer = new_layer(box=BoundingBox((0, 0, 0), (4, 4, 4)).normalize_axes(3))
+
+    assert (layer.num_channels, layer.element_class) == (3, "uint24")
+    with pytest.raises(GeometryError, match="has 3 channels already, not 2"):
+        new_layer(box=BoundingBox((0, 0, 0), (4, 4, 4)).normalize_axes(3), channels=2)
 
 
 def test_layers_are_put_replaced_and_taken_away() -> None:

@@ -19,7 +19,7 @@ class Mag:
 
     `Mag(4)`, `Mag("4")`, `Mag("2-2-1")`, `Mag(2, 2, 1)`, `Mag((2, 2, 1))`, `Mag(Vec3Int(2, 2, 1))`.
     Order compares the greatest factor alone, as WEBKNOSSOS does: 2-2-1 and 2-2-2 are each <= the other, and not equal.
-    Raises GeometryError for a factor that is not a power of two. Source: `spec` of WEBKNOSSOS mags, names of folders.
+    Raises GeometryError for a factor that is not a power of two. Source: the folders' names in WEBKNOSSOS datasets.
     """
 
     __slots__ = ("_factors",)

@@ -52,10 +52,9 @@ class NamedBox:
         color: Color | None = None,
     ) -> None:
         names = tuple(axes)
-        vector = self.vector_type
-        start = vector(_unnamed(topleft), axes=names)
-        extent = vector(_unnamed(size), axes=names)
-        order = vector(range(len(names)) if index is None else _unnamed(index), axes=names)
+        start = _named(self.vector_type, topleft, names)
+        extent = _named(self.vector_type, size, names)
+        order = _named(self.vector_type, range(len(names)) if index is None else index, names)
         if not extent.is_positive():
             raise GeometryError(
                 f"box at {start} with size {extent}: a size can not be negative; give the corner that is smaller"
@@ -321,5 +320,8 @@ class NamedBox:
         return (self.topleft * 0 + 1).with_xyz(factors)
 
 
-def _unnamed(values: VecIntLike) -> Iterable[int]:
-    return tuple(values) if isinstance(values, VecInt) else values
+def _named(vector_type: type[VecInt], values: VecIntLike, axes: tuple[str, ...]) -> VecInt:
+    """Give numbers, one per axis in their order, the names of these axes."""
+    if type(values) is vector_type and values.axes == axes:
+        return values  # the common case, made many times where a box is cut into chunks
+    return vector_type(tuple(values), axes=axes)

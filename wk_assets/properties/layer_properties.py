@@ -279,10 +279,12 @@ def new_layer_properties(
 ) -> LayerProperties:
     """Describe a layer; `box` in mag-1 voxels, with x, y, z and any additional axes, which arrays store before the channels.
 
-    `dtype` is that of one channel. Raises PropertiesError for a voxel type that WEBKNOSSOS does not have, and
-    pydantic's ValidationError for an illegal name.
+    A box that names its channels need not repeat them. `dtype` is that of one channel. Raises PropertiesError for a voxel
+    type that WEBKNOSSOS does not have, GeometryError for channels that contradict the box, and pydantic's ValidationError
+    for an illegal name.
     """
-    normalized = box if isinstance(box, NormalizedBoundingBox) else box.normalize_axes(channels)
+    given = box.size.c if isinstance(box, NormalizedBoundingBox) and channels == 1 else channels
+    normalized = box.normalize_axes(given)
     spatial = BoundingBoxProperties.of(BoundingBox.from_ndbbox(normalized))
     if not mags:
         spatial = spatial.model_copy(update={"axis_order": {axis: normalized.index.get(axis) for axis in _AXES}})
