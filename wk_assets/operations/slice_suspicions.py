@@ -79,20 +79,16 @@ def partly_black_candidates(rows: Sequence[SliceFact], limit: int) -> tuple[int,
     (`longest_zero_run`).
     """
     blank = set(blank_slices(rows))
-    kept = [index for index, row in enumerate(rows) if row.z not in blank]
     filled = content(rows)
-    drops: list[tuple[float, int]] = []
-    for position, index in enumerate(kept):
-        around = kept[max(0, position - 3) : position] + kept[position + 1 : position + 4]
-        if not around:
-            continue
-        neighbours = filled[around]
-        expected = float(np.median(neighbours))
-        spread = MAD_TO_SIGMA * float(np.median(np.abs(neighbours - expected)))
-        drop = expected - float(filled[index])
-        if drop > max(BLANK_CONTENT, SCORE * spread):
-            drops.append((-drop, rows[index].z))
-    return tuple(z for _, z in sorted(drops)[:limit])
+    kept = [index for index, row in enumerate(rows) if row.z not in blank]
+    if len(kept) < 3:  # with fewer, nothing says which one is the odd one
+        return ()
+    drops = _expected(np.array([rows[index].z for index in kept], np.float64), filled[kept]) - filled[kept]
+    threshold = max(BLANK_CONTENT, SCORE * _spread(drops))
+    suspicious = sorted(
+        (-drop, rows[index].z) for index, drop in zip(kept, drops.tolist(), strict=True) if drop > threshold
+    )
+    return tuple(z for _, z in suspicious[:limit])
 
 
 def contrast_jumps(rows: Sequence[SliceFact], ignored: frozenset[int] = frozenset()) -> tuple[Jump, ...]:
@@ -106,9 +102,9 @@ def contrast_jumps(rows: Sequence[SliceFact], ignored: frozenset[int] = frozense
         return ()
     places = np.array([row.z for row in kept], dtype=np.float64)
     means = np.array([row.mean for row in kept], dtype=np.float64)
-    expected = np.array([_predict(places, means, index) for index in range(len(kept))])
+    expected = _expected(places, means)
     residuals = means - expected
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(residuals - np.median(residuals))))
+    spread = _spread(residuals)
     darkest = min(float(row.minimum) for row in kept)
     brightness = np.abs(expected - darkest)
     threshold = np.maximum(SCORE * spread, RELATIVE_JUMP * brightness)
@@ -137,14 +133,22 @@ def _without_echoes(jumps: tuple[Jump, ...]) -> tuple[Jump, ...]:
     return tuple(kept)
 
 
-def _predict(places: NDArray[np.float64], means: NDArray[np.float64], index: int) -> float:
-    """Extend the Theil-Sen line through the neighbours of `index` to its place."""
-    around = [i for i in range(max(0, index - REACH), min(len(places), index + REACH + 1)) if i != index]
-    x = places[around] - places[index]
-    y = means[around]
-    first, second = np.triu_indices(len(around), k=1)
-    slope = float(np.median((y[second] - y[first]) / (x[second] - x[first])))
-    return float(np.median(y - slope * x))
+def _expected(places: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Extend, to each place, the Theil-Sen line through its neighbours: the median of all slopes between pairs."""
+    expected = np.empty_like(values)
+    for index in range(len(places)):
+        around = [i for i in range(max(0, index - REACH), min(len(places), index + REACH + 1)) if i != index]
+        x = places[around] - places[index]
+        y = values[around]
+        first, second = np.triu_indices(len(around), k=1)
+        slope = float(np.median((y[second] - y[first]) / (x[second] - x[first])))
+        expected[index] = np.median(y - slope * x)
+    return expected
+
+
+def _spread(residuals: NDArray[np.float64]) -> float:
+    """Return the standard deviation that the bulk of the residuals has, whatever the odd ones are."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(residuals - np.median(residuals))))
 
 
 def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
