@@ -202,6 +202,7 @@ def _set(value: Any, *keys: str | int) -> Callable[[Any], None]:
         (_set({"rule": "quiet", "second": 9}, "finished"), "finished.second", "Did you mean 'seconds'?"),
         (_set("a b", "name"), "name", "not a name for an instrument"),
         (_set("**/x", "acquisitions"), "acquisitions", "how deep"),
+        (_set(["*.log", "a[b"], "ignore"), "ignore.1", "never closed"),
         (_set("{instrument}", "dataset"), "dataset", "the same name"),
         (_set("ä{acquisition}", "dataset"), "dataset", "contains 'ä'"),
         (_set("{acquisition", "dataset"), "dataset", "not a naming template"),

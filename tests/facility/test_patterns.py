@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wk_assets.facility.patterns import matches, matches_name, pattern_mistake
+from wk_assets.facility.patterns import matches, matches_any, pattern_mistake
 
 NAMES = st.text(st.characters(exclude_characters="/*?[]\0\\", codec="utf-8"), min_size=1, max_size=12)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
@@ -49,10 +49,12 @@ def test_a_pattern_means_what_a_shell_would_mean(pattern: str, path: str, meant:
     assert matches(pattern, path) is meant
 
 
-def test_a_pattern_without_a_slash_ignores_names_at_any_depth() -> None:
-    assert matches_name("*.log", "deep/down/run.log")
-    assert matches_name("thumbs/**", "thumbs/1.png")
-    assert not matches_name("thumbs/**", "deep/thumbs/1.png")
+@given(path=PATHS)
+def test_one_of_several_patterns_is_enough(path: str) -> None:
+    patterns = ("*.tif", "raw/**", "[!a]?")
+
+    assert matches_any(patterns, path) == any(matches(pattern, path) for pattern in patterns)
+    assert not matches_any((), path)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import xxhash
 
 from wk_assets.errors import WatchFolderError
 from wk_assets.facility.finish_rules import TEMPORARY_PATTERNS, RenameRule, spoken_file
 from wk_assets.facility.instrument import Instrument
-from wk_assets.facility.patterns import matches, matches_name
+from wk_assets.facility.patterns import matches, matches_any
 from wk_assets.readers.natural_order import natural_key
 from wk_assets.readers.volume import SourceFile
 
@@ -92,15 +93,6 @@ def scan_acquisition(instrument: Instrument, folder: Path) -> Acquisition:
     return _scan(instrument, absolute, absolute.relative_to(instrument.watch).as_posix() if inside else absolute.name)
 
 
-def is_temporary(name: str, patterns: Iterable[str] = TEMPORARY_PATTERNS) -> bool:
-    """Say whether a file's or folder's name is one that copying programs give to what is not whole yet."""
-    return any(matches(pattern, name) for pattern in patterns)
-
-
-def _temporary_patterns(instrument: Instrument) -> tuple[str, ...]:
-    return instrument.finished.temporary if isinstance(instrument.finished, RenameRule) else TEMPORARY_PATTERNS
-
-
 def _folders(parent: Path, instrument: Instrument, levels: int) -> Iterator[Path]:
     """Yield the folders that lie exactly `levels` folders below a parent: those that may be acquisitions."""
     try:
@@ -113,8 +105,9 @@ def _folders(parent: Path, instrument: Instrument, levels: int) -> Iterator[Path
             f"instrument {instrument.name!r}: the watch folder {parent} can not be listed: {error.strerror}. "
             "Create it, mount its share, or correct 'watch' in wk_assets.yaml"
         ) from error
+    sieve = _Sieve.of(instrument)
     for entry in found:
-        if _ignored(entry.name, entry.name, instrument) or is_temporary(entry.name, _temporary_patterns(instrument)):
+        if sieve.ignores(entry.name, entry.name) or sieve.is_temporary(entry.name):
             continue
         if levels:
             yield from _folders(Path(entry.path), instrument, levels - 1)
@@ -123,88 +116,98 @@ def _folders(parent: Path, instrument: Instrument, levels: int) -> Iterator[Path
 
 
 def _scan(instrument: Instrument, folder: Path, name: str) -> Acquisition:
-    files: list[SourceFile] = []
-    in_transfer: list[str] = []
-    unreadable: list[str] = []
-    _collect(instrument, folder, "", files, in_transfer, unreadable)
-    files.sort(key=lambda file: file.relative_path)
+    listing = _Listing(_Sieve.of(instrument))
+    listing.collect(folder, "")
+    files = sorted(listing.files, key=lambda file: file.relative_path)
+    rule_text = _rule_text(instrument, files, listing.unreadable)
     return Acquisition(
         instrument=instrument.name,
         name=name,
         folder=folder,
         files=tuple(files),
         signature=signature_of(files),
-        in_transfer=tuple(sorted(in_transfer)),
-        unreadable=tuple(sorted(unreadable)),
-        rule_text=_rule_text(instrument, files, unreadable),
+        in_transfer=tuple(sorted(listing.in_transfer)),
+        unreadable=tuple(sorted(listing.unreadable)),
+        rule_text=rule_text,
     )
 
 
-def _collect(
-    instrument: Instrument,
-    folder: Path,
-    prefix: str,
-    files: list[SourceFile],
-    in_transfer: list[str],
-    unreadable: list[str],
-) -> None:
-    try:
-        with os.scandir(folder) as entries:
-            found = list(entries)
-    except FileNotFoundError:
-        return  # vanished since its parent was listed: the next scan sees what became of it
-    except OSError as error:
-        unreadable.append(f"folder {prefix or '.'} can not be listed ({error.strerror})")
-        return
-    for entry in found:
-        relative = f"{prefix}{entry.name}"
-        if is_temporary(entry.name, _temporary_patterns(instrument)):
-            in_transfer.append(relative)
-        elif _ignored(entry.name, relative, instrument):
-            continue
-        elif not _is_text(entry.name):
-            unreadable.append(f"the file name {relative!r} is not readable text; rename it")
-        else:
-            _collect_entry(instrument, entry, relative, files, in_transfer, unreadable)
+@dataclass(frozen=True, slots=True)
+class _Sieve:
+    """Tell data from what is in transfer and from what never counts. Temporary names are looked for first."""
+
+    temporary: tuple[str, ...]
+    ignored_names: tuple[str, ...]  # at any depth
+    ignored_paths: tuple[str, ...]  # from the acquisition's folder
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> Self:
+        rule = instrument.finished
+        return cls(
+            temporary=rule.temporary if isinstance(rule, RenameRule) else TEMPORARY_PATTERNS,
+            ignored_names=(*NEVER_DATA, *(pattern for pattern in instrument.ignore if "/" not in pattern)),
+            ignored_paths=tuple(pattern for pattern in instrument.ignore if "/" in pattern),
+        )
+
+    def is_temporary(self, name: str) -> bool:
+        return matches_any(self.temporary, name)
+
+    def ignores(self, name: str, relative_path: str) -> bool:
+        return matches_any(self.ignored_names, name) or matches_any(self.ignored_paths, relative_path)
 
 
-def _collect_entry(
-    instrument: Instrument,
-    entry: "os.DirEntry[str]",
-    relative: str,
-    files: list[SourceFile],
-    in_transfer: list[str],
-    unreadable: list[str],
-) -> None:
-    try:
-        # Links to folders are not followed: they may lead in circles, or to everything on the share.
-        if entry.is_dir(follow_symlinks=False):
-            _collect(instrument, Path(entry.path), f"{relative}/", files, in_transfer, unreadable)
-        elif entry.is_file():
-            # Not the entry's own stat: on some shares a listing carries stale sizes.
-            status = Path(entry.path).stat()
-            files.append(
-                SourceFile(
-                    path=Path(entry.path),
-                    relative_path=relative,
-                    size_bytes=status.st_size,
-                    mtime_ns=status.st_mtime_ns,
+class _Listing:
+    """Walk one acquisition's folder and sort what is found."""
+
+    def __init__(self, sieve: _Sieve) -> None:
+        self._sieve = sieve
+        self.files: list[SourceFile] = []
+        self.in_transfer: list[str] = []
+        self.unreadable: list[str] = []
+
+    def collect(self, folder: Path, prefix: str) -> None:
+        try:
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except FileNotFoundError:
+            return  # vanished since its parent was listed: the next scan sees what became of it
+        except OSError as error:
+            self.unreadable.append(f"folder {prefix or '.'} can not be listed ({error.strerror})")
+            return
+        for entry in found:
+            relative = f"{prefix}{entry.name}"
+            if self._sieve.is_temporary(entry.name):
+                self.in_transfer.append(relative)
+            elif self._sieve.ignores(entry.name, relative):
+                continue
+            elif not _is_text(entry.name):
+                self.unreadable.append(f"the file name {relative!r} is not readable text; rename it")
+            else:
+                self._collect_entry(entry, relative)
+
+    def _collect_entry(self, entry: "os.DirEntry[str]", relative: str) -> None:
+        try:
+            # Links to folders are not followed: they may lead in circles, or to everything on the share.
+            if entry.is_dir(follow_symlinks=False):
+                self.collect(Path(entry.path), f"{relative}/")
+            elif entry.is_file():
+                path = Path(entry.path)
+                status = path.stat()  # not the entry's own: on some shares a listing carries stale sizes
+                self.files.append(
+                    SourceFile(
+                        path=path, relative_path=relative, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns
+                    )
                 )
-            )
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        unreadable.append(f"{relative} can not be looked at ({error.strerror})")
-
-
-def _ignored(name: str, relative: str, instrument: Instrument) -> bool:
-    return any(matches(pattern, name) for pattern in NEVER_DATA) or any(
-        matches_name(pattern, relative) for pattern in instrument.ignore
-    )
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.unreadable.append(f"{relative} can not be looked at ({error.strerror})")
 
 
 def _is_text(name: str) -> bool:
     """Say whether a name survives JSON and a terminal: bytes that are no UTF-8 arrive here as lone surrogates."""
+    if name.isascii() and name.isprintable():
+        return True
     return not any(character < " " or "\ud800" <= character <= "\udfff" for character in name)
 
 

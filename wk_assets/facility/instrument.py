@@ -200,7 +200,7 @@ class Instrument(Section):
     watch: HomePath = Field(description="the folder in which acquisitions appear, e.g. inbox")
     acquisitions: Pattern = Field(default="*", description="which sub-folders are acquisitions, a glob like 'run_*'")
     finished: FinishRule = Field(description="when an acquisition is finished, e.g. {rule: marker, file: DONE}")
-    ignore: tuple[str, ...] = Field(
+    ignore: tuple[Pattern, ...] = Field(
         default=(), description="files that do not count, globs like 'thumbs/**' or '*.log'"
     )
     dataset: str = Field(

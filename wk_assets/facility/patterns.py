@@ -9,9 +9,8 @@ import re
 from functools import lru_cache
 
 
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """Translate a glob to a regular expression over whole relative paths. The pattern must be legal."""
+def _translated(pattern: str) -> str:
+    """Translate a glob to the text of a regular expression. Raises ValueError for a set that is not closed."""
     parts: list[str] = []
     at = 0
     while at < len(pattern):
@@ -35,17 +34,22 @@ def compiled(pattern: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(pattern[at]))
             at += 1
-    return re.compile("".join(parts), re.DOTALL)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{_translated(pattern)})" for pattern in patterns), re.DOTALL)
 
 
 def matches(pattern: str, relative_path: str) -> bool:
     """Say whether a relative posix path is meant by the pattern."""
-    return compiled(pattern).fullmatch(relative_path) is not None
+    return _compiled((pattern,)).fullmatch(relative_path) is not None
 
 
-def matches_name(pattern: str, relative_path: str) -> bool:
-    """Say whether the pattern means the path, or, if it has no slash, the last name of the path at any depth."""
-    return matches(pattern, relative_path if "/" in pattern else relative_path.rpartition("/")[2])
+def matches_any(patterns: tuple[str, ...], relative_path: str) -> bool:
+    """Say whether a relative posix path is meant by one of the patterns: one look for all of them."""
+    return bool(patterns) and _compiled(patterns).fullmatch(relative_path) is not None
 
 
 def pattern_mistake(pattern: str) -> str | None:
@@ -61,7 +65,7 @@ def pattern_mistake(pattern: str) -> str | None:
     if "\0" in pattern:
         return "contains a null character"
     try:
-        compiled(pattern)
+        _compiled((pattern,))
     except ValueError:
         return "opens a '[' that is never closed"
     except re.error as error:

@@ -46,22 +46,28 @@ def describe(configuration: Configuration, acquisition: Acquisition, dataset: st
     )
 
 
+def foresee(configuration: Configuration, acquisition: Acquisition) -> CatalogueEntry:
+    """Build the entry that `register` would put: under the name and status it has, or will get. Writes nothing.
+
+    Raises what `describe` raises.
+    """
+    known = Catalogue(configuration.catalogue_folder).find(acquisition.instrument, acquisition.name)
+    if known is None:
+        template = configuration.instrument(acquisition.instrument).dataset
+        name = dataset_name(template, instrument=acquisition.instrument, acquisition=acquisition.name)
+        return describe(configuration, acquisition, name)
+    described = describe(configuration, acquisition, known.dataset)
+    return described.model_copy(update={"status": known.status})
+
+
 def register(configuration: Configuration, acquisition: Acquisition) -> CatalogueEntry:
     """Describe an acquisition and put it into the catalogue of the configuration's home.
 
     The same acquisition again gives the byte-identical entry; a changed one keeps its dataset name and its status.
     Raises CatalogueError if another acquisition has the name, and what `describe` raises.
     """
-    catalogue = Catalogue(configuration.catalogue_folder)
-    known = catalogue.find(acquisition.instrument, acquisition.name)
-    if known is None:
-        template = configuration.instrument(acquisition.instrument).dataset
-        name = dataset_name(template, instrument=acquisition.instrument, acquisition=acquisition.name)
-        entry = describe(configuration, acquisition, name)
-    else:
-        described = describe(configuration, acquisition, known.dataset)
-        entry = described.model_copy(update={"status": known.status})
-    catalogue.put(entry)
+    entry = foresee(configuration, acquisition)
+    Catalogue(configuration.catalogue_folder).put(entry)
     return entry
 
 
