@@ -37,7 +37,8 @@ def nuclei(seed: int = 0) -> NDArray[np.uint8]:
     z, y, x = np.indices(SIZE_ZYX)
     noise = np.random.default_rng(seed).integers(1, 12, SIZE_ZYX)
     ball = 200 * np.exp(-(((z - 6) / 4) ** 2 + ((y - 35) / 14) ** 2 + ((x - 45 - seed) / 16) ** 2))
-    return (ball + noise).astype(np.uint8)
+    image: NDArray[np.uint8] = (ball + noise).astype(np.uint8)
+    return image
 
 
 def labels(image: NDArray[np.uint8]) -> NDArray[np.uint16]:

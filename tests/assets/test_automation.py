@@ -15,7 +15,7 @@ class Watch:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
-        self._cursor: dg.AssetDaemonCursor | None = None  # type: ignore[name-defined]  # Dagster keeps its type to itself
+        self._cursor: dg.AssetDaemonCursor | None = None
 
     def tick(self) -> set[dg.AssetKey]:
         result = dg.evaluate_automation_conditions(

@@ -66,7 +66,13 @@ def entry(dataset: str, *, signature: str = "s1", of: str = "scope", name: str |
     )
 
 
-def see(*acquisitions: Acquisition, entries: tuple[CatalogueEntry, ...] = (), now: float = 0, rule: dict[str, Any] = MARKER, **more: Any) -> Observation:
+def see(
+    *acquisitions: Acquisition,
+    entries: tuple[CatalogueEntry, ...] = (),
+    now: float = 0,
+    rule: dict[str, Any] = MARKER,
+    **more: Any,
+) -> Observation:
     watched = WatchedInstrument(instrument=instrument(finished=rule), acquisitions=acquisitions)
     return Observation(now=now, watched=(watched,), entries={one.dataset: one for one in entries}, **more)
 

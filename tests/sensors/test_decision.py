@@ -155,7 +155,11 @@ def test_every_acquisition_is_requested_told_of_or_registered(
         for n in range(9)
     ]
     observation = see(*seen, entries=tuple(entry(f"run{n}") for n in known))
-    keys = {one.run_key: "waits in the queue" for one in candidates(observation.watched, observation.entries) if int(one.name.acquisition[3:]) in requested}
+    keys = {
+        one.run_key: "waits in the queue"
+        for one in candidates(observation.watched, observation.entries)
+        if int(one.name.acquisition[3:]) in requested
+    }
 
     decision = decided(see(*seen, entries=tuple(entry(f"run{n}") for n in known), requested=keys))
 

@@ -26,12 +26,12 @@ def dataset_spec(entry: CatalogueEntry) -> dg.AssetSpec:
     finest = [finest_mag(entry, layer) for layer in entry.layers]
     return dg.AssetSpec(
         build(DatasetAsset(entry.dataset)),
-        deps=[build(name) for name in (*layers, *finest)],
+        deps=[*map(build, layers), *map(build, finest)],
         group_name=group_name(entry.dataset),
         description=f"The WEBKNOSSOS dataset, made from {entry.acquisition} of {entry.instrument}. From its commit on it exists.",
         kinds={"webknossos", "zarr"},
         code_version=CODE_VERSION,
-        automation_condition=refresh_when_ready(),
+        automation_condition=refresh_when_ready(entry.dataset),
     )
 
 

@@ -141,7 +141,7 @@ def group_name(dataset: str) -> str:
     Where '-' or '.' had to be replaced a digest follows, so that 'a-b' and 'a_b' are two groups.
     """
     readable = re.sub(r"[^A-Za-z0-9_]", "_", dataset)
-    return readable if readable == dataset and dataset != CATALOGUE_GROUP else f"{readable}_{_digest(dataset)[:6]}"
+    return readable if readable == dataset and dataset != CATALOGUE_GROUP else f"{readable}_{_digest(dataset)[:4]}"
 
 
 def _digest(text: str) -> str:

@@ -189,5 +189,5 @@ def _spec(
         kinds=kinds,
         code_version=CODE_VERSION,
         skippable=True,
-        automation_condition=refresh_when_ready(),
+        automation_condition=refresh_when_ready(entry.dataset),
     )
