@@ -42,7 +42,9 @@ class _Choice:
 def open_images(selection: SourceSelection, files: Sequence[SourceFile]) -> SliceReader:
     """Open PNG or JPEG `files` (of the selection, in natural order) as one volume."""
     if selection.axes is not None and selection.axes.lower() not in _SEQUENCE_AXES:
-        raise AxesError(f"{files[0].path}: `axes: {selection.axes}`, but image files are slices: leave it out, or say zyx")
+        raise AxesError(
+            f"{files[0].path}: `axes: {selection.axes}`, but image files are slices: leave it out, or say zyx"
+        )
     slots = arrange_slices(files, selection.expected_slices, selection.on_bad_slice)
     first, header = _first_readable(files, selection.on_bad_slice)
     choice = _choose(header, selection.channel, str(first.path))

@@ -61,7 +61,8 @@ class SliceReader(ABC):
         problem = self._known.get(z)
         if problem is None:
             try:
-                return SliceRecord(z=z, digest=self._fill(z, out))
+                digest = self._fill(z, out)
+                return SliceRecord(z=z, file=self._name(z) if digest else None, digest=digest)
             except UnreadableSliceError as error:
                 if self._policy is BadSlicePolicy.FAIL:
                     raise

@@ -67,6 +67,11 @@ class OpenedSource:
         self.file = file
         self._descriptor = -1
 
+    @property
+    def size_bytes(self) -> int:
+        """Give the file's size by the listing, which is the true one while the source is open."""
+        return self.file.size_bytes
+
     def __enter__(self) -> Self:
         try:
             self._descriptor = os.open(self.file.path, os.O_RDONLY | os.O_CLOEXEC)

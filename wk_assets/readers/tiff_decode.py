@@ -206,11 +206,15 @@ def fill_segments(
             continue
         encoded = bytes(data.read_at(offset, size))
         if is_jpeg and _END_OF_JPEG not in encoded:  # decoders fill up what is missing, without a word
-            raise UnreadableSliceError(f"{name}: page {ifd.page}: the JPEG data of segment {index} has no end: truncated")
+            raise UnreadableSliceError(
+                f"{name}: page {ifd.page}: the JPEG data of segment {index} has no end: truncated"
+            )
         try:
             pixels, (_, _, y, x, _), _ = decode(encoded, index, **options)
         except DECODER_ERRORS as error:
-            raise UnreadableSliceError(f"{name}: page {ifd.page}: segment {index} can not be decoded: {error}") from error
+            raise UnreadableSliceError(
+                f"{name}: page {ifd.page}: segment {index} can not be decoded: {error}"
+            ) from error
         if pixels is None:
             raise UnreadableSliceError(f"{name}: page {ifd.page}: segment {index} decodes to nothing")
         if not np.can_cast(pixels.dtype, out.dtype, "safe"):

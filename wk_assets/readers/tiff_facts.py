@@ -55,7 +55,9 @@ class TiffFacts:
 
     def text(self) -> str:
         """Write the axes with their lengths, for an error."""
-        return ", ".join(f"{axis}={length}" for axis, length in zip(self.axes.lower(), self.shape, strict=True)) or "none"
+        return (
+            ", ".join(f"{axis}={length}" for axis, length in zip(self.axes.lower(), self.shape, strict=True)) or "none"
+        )
 
     def renamed(self, axes: str | None) -> "TiffFacts":
         """Name the axes by the setting, if there is one. Raises AxesError where it does not fit the file."""
@@ -104,7 +106,10 @@ class TiffFacts:
             )
         channels = lengths.get("C", 1)
         if channels > 1 and (channel is None or not 0 <= channel < channels):
-            names = ", ".join(f"{index} {name!r}" for index, name in enumerate(self.channel_names)) or f"0 to {channels - 1}"
+            names = (
+                ", ".join(f"{index} {name!r}" for index, name in enumerate(self.channel_names))
+                or f"0 to {channels - 1}"
+            )
             asked = "several channels, one is a layer" if channel is None else f"no channel {channel}"
             raise AxesError(f"{self.name}: {asked}; say with `channel` which: {names} ({self.text()})")
         planes = np.arange(prod(self.shape)).reshape(self.shape)
@@ -130,7 +135,7 @@ def read_facts(path: Path, *, as_one_page: bool = False) -> TiffFacts:
     try:
         with warnings_are_errors(name, expected=_MISSING_PAGES), tifffile.TiffFile(path) as tif:
             sizes = sizes_of_tiff(tif, path.name)
-            display = bool(tif.is_imagej or tif.is_ome)
+            display = bool(tif.is_imagej or tif.is_ome or tif.is_sem)  # Zeiss colours the overlay by palette
             channels = tuple(_CHANNEL_NAME.findall(tif.ome_metadata or "")) if tif.is_ome else ()
             if as_one_page:
                 page = tif.pages.first
@@ -179,7 +184,9 @@ def _places(series: tifffile.TiffPageSeries, count: int, name: str) -> tuple[Pla
     if len(pages) != count:
         raise MissingSliceError(f"{name}: its description names {count} planes, but the file has {len(pages)} pages")
     if any(page is not None and not page.offset for page in pages):
-        raise UnreadableSliceError(f"{name}: its pages have no headers of their own ({series.kind}); save it as plain TIFF")
+        raise UnreadableSliceError(
+            f"{name}: its pages have no headers of their own ({series.kind}); save it as plain TIFF"
+        )
     return tuple(page and PlanePlace(_path_of(page), page.offset) for page in pages)
 
 

@@ -23,6 +23,7 @@ _WANTED = frozenset({
     ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR, COLORMAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES,
     EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING, IMAGE_DEPTH, TILE_DEPTH,
 })  # fmt: skip
+_BYTES_OF_KIND = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MOST_TAGS = 4096
 _BLOCK_BYTES = 4096  # one read usually has the whole header
@@ -30,6 +31,11 @@ _BLOCK_BYTES = 4096  # one read usually has the whole header
 
 class ReadsBytes(Protocol):
     """Give `size` bytes at `offset`, or raise UnreadableSliceError."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Say how many bytes the file has."""
+        ...
 
     def read_at(self, offset: int, size: int) -> memoryview:
         """Read exactly `size` bytes."""
@@ -42,13 +48,12 @@ class BytesInMemory:
     def __init__(self, data: memoryview, name: str) -> None:
         self._data = data
         self._name = name
+        self.size_bytes = len(data)
 
     def read_at(self, offset: int, size: int) -> memoryview:
         """Give a view of `size` bytes at `offset`."""
         if offset + size > len(self._data):
-            raise UnreadableSliceError(
-                f"{self._name}: truncated: needs {offset + size} bytes, has {len(self._data)}"
-            )
+            raise UnreadableSliceError(f"{self._name}: truncated: needs {offset + size} bytes, has {len(self._data)}")
         return self._data[offset : offset + size]
 
 
@@ -57,6 +62,7 @@ class HeaderBytes:
 
     def __init__(self, source: OpenedSource) -> None:
         self._source = source
+        self.size_bytes = source.file.size_bytes
         self._blocks: list[tuple[int, memoryview]] = []
 
     def read_at(self, offset: int, size: int) -> memoryview:
@@ -64,7 +70,7 @@ class HeaderBytes:
         for start, block in self._blocks:
             if start <= offset and offset + size <= start + len(block):
                 return block[offset - start : offset - start + size]
-        have = self._source.file.size_bytes
+        have = self.size_bytes
         if offset + size > have:  # before a corrupt count makes us ask for that much memory
             raise UnreadableSliceError(f"{self._source.file.path}: truncated: needs {offset + size} bytes, has {have}")
         length = max(size, min(_BLOCK_BYTES, have - offset))
@@ -138,12 +144,15 @@ def _parse_tags(data: ReadsBytes, form: TiffFormat, offset: int) -> tuple[dict[i
     values: dict[int, tuple[int, ...]] = {}
     for start in range(0, count * entry_size, entry_size):
         tag, kind, items = struct.unpack_from(f"{order}HH{pointer}", entries, start)
+        size = items * (_BYTES_OF_KIND[kind] if kind < len(_BYTES_OF_KIND) else 0)
+        raw = entries[start + 4 + value_size : start + entry_size]
+        where = struct.unpack(order + pointer, raw)[0] if size > value_size else 0
+        if where + size > data.size_bytes:  # also of tags that do not matter for pixels: the file is cut
+            raise UnreadableSliceError(f"truncated: tag {tag} needs {where + size} bytes, has {data.size_bytes}")
         if tag not in _WANTED or kind not in _INTEGERS:
             continue
-        size = items * struct.calcsize(_INTEGERS[kind])
-        raw = entries[start + 4 + value_size : start + entry_size]
-        if size > value_size:
-            raw = data.read_at(struct.unpack(order + pointer, raw)[0], size)
+        if where:
+            raw = data.read_at(where, size)
         values[tag] = struct.unpack_from(f"{order}{items}{_INTEGERS[kind]}", raw)
     return values, struct.unpack_from(order + pointer, entries, count * entry_size)[0]
 

@@ -185,7 +185,7 @@ class SampleChoice:
 def choose_samples(layout: PageLayout, channel: int | None, *, lookup_is_display: bool, name: str) -> SampleChoice:
     """Decide which samples of a pixel are the layer's channels.
 
-    `lookup_is_display`: the file's writer (ImageJ, OME) keeps palettes for display only, so numbers are intensities.
+    `lookup_is_display`: the file's writer (ImageJ, OME, Zeiss) keeps palettes for display only: numbers are intensities.
     Raises AxesError where a channel must be chosen or does not exist, UnreadableSliceError for numbers no layer holds.
     """
     dtype = _layer_dtype(layout, name)

@@ -112,9 +112,7 @@ def _slice_facts(selection: SourceSelection, file: SourceFile, pages: int) -> tu
     return facts, facts.planes.index(planes[0]), used_channel
 
 
-def _check_slots(
-    slots: Sequence[Slot], filler: PageFiller, page: tuple[int, int], policy: BadSlicePolicy
-) -> _Checks:
+def _check_slots(slots: Sequence[Slot], filler: PageFiller, page: tuple[int, int], policy: BadSlicePolicy) -> _Checks:
     """Check the headers of all slices. Raises UnreadableSliceError for the first bad one, unless bad ones are filled."""
 
     def check(slot: Slot) -> SliceProblem | str | None:

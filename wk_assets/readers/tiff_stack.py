@@ -91,7 +91,9 @@ def _check_planes(
     """Check every plane's header. Raises for the first bad one, unless bad ones are filled: then they are listed."""
     absent = [z for z, plane in enumerate(planes) if plane is None]
     if absent and policy is BadSlicePolicy.FAIL:
-        raise MissingSliceError(f"{facts.name}: missing z {ranges_text(absent)}: its OME-XML names them, no file has them")
+        raise MissingSliceError(
+            f"{facts.name}: missing z {ranges_text(absent)}: its OME-XML names them, no file has them"
+        )
     problems = [
         SliceProblem(z=z, file=facts.name, reason="named in the OME-XML, but in no file", filled_with=policy)
         for z in absent
@@ -107,7 +109,5 @@ def _check_planes(
                 except UnreadableSliceError as error:
                     if policy is BadSlicePolicy.FAIL:
                         raise
-                    problems.append(
-                        SliceProblem(z=z, file=file.relative_path, reason=str(error), filled_with=policy)
-                    )
+                    problems.append(SliceProblem(z=z, file=file.relative_path, reason=str(error), filled_with=policy))
     return tuple(sorted(problems, key=lambda problem: problem.z))

@@ -1,7 +1,8 @@
 """What TIFF metadata say about the size of a voxel, with the place where they say it.
 
 A value that a writer puts there when it knows nothing (72 dpi, one pixel per unit, zero) is no value: then nothing is
-said. Units are kept as written. Which value wins is decided in `voxel_sizes`.
+said. A unit that a person or a program chose is kept; formats that know nothing but meters give nanometers. Which value
+wins is decided in `voxel_sizes`.
 """
 
 import math
@@ -49,6 +50,11 @@ class _Collection:
             self.pixels.append(MeasuredPixelSize(x=float(x), y=float(y), unit=known_unit, source=source))
 
 
+def _nanometers(meters: object) -> float | None:
+    """Give a length that a format keeps in meters, as every instrument of its kind does, in nanometers."""
+    return meters * 1e9 if isinstance(meters, int | float) else None
+
+
 def sizes_of_tiff(tif: tifffile.TiffFile, name: str) -> FoundSizes:
     """Read every place in the first page where microscopes and programs note the size of a voxel."""
     found = _Collection(name)
@@ -58,7 +64,11 @@ def sizes_of_tiff(tif: tifffile.TiffFile, name: str) -> FoundSizes:
     if not tif.is_imagej and not tif.is_ome:
         tags = tif.pages.first.tags
         _from_resolution(
-            _ratio(tags.valueof(282)), _ratio(tags.valueof(283)), tags.valueof(296), "TIFF resolution tags 282, 283", found
+            _ratio(tags.valueof(282)),
+            _ratio(tags.valueof(283)),
+            tags.valueof(296),
+            "TIFF resolution tags 282, 283",
+            found,
         )
     return FoundSizes(tuple(found.voxels), tuple(found.pixels))
 
@@ -112,7 +122,8 @@ def _from_imagej(tif: tifffile.TiffFile, found: _Collection) -> None:
 
 def _from_instruments(tif: tifffile.TiffFile, found: _Collection) -> None:
     fei = (tif.fei_metadata or {}).get("Scan") or {}
-    found.add(fei.get("PixelWidth"), fei.get("PixelHeight"), None, "m", "FEI metadata Scan.PixelWidth/PixelHeight")
+    x, y = _nanometers(fei.get("PixelWidth")), _nanometers(fei.get("PixelHeight"))
+    found.add(x, y, None, "nm", "FEI metadata Scan.PixelWidth/PixelHeight")
     zeiss = tif.sem_metadata or {}
     for key in ("ap_image_pixel_size", "ap_pixel_size"):
         entry = zeiss.get(key)
@@ -120,11 +131,13 @@ def _from_instruments(tif: tifffile.TiffFile, found: _Collection) -> None:
             found.add(entry[1], entry[1], None, entry[2], f"Zeiss tag 34118 {key}")
             break
     sis = tif.sis_metadata or {}
-    found.add(sis.get("pixelsizex"), sis.get("pixelsizey"), None, "m", "Olympus SIS pixelsizex/y")
+    x, y = _nanometers(sis.get("pixelsizex")), _nanometers(sis.get("pixelsizey"))
+    found.add(x, y, None, "nm", "Olympus SIS pixelsizex/y")
     tvips = tif.tvips_metadata or {}
     found.add(tvips.get("PixelSizeX"), tvips.get("PixelSizeY"), None, "nm", "TVIPS PixelSizeX/Y")
     lsm = tif.lsm_metadata or {}
-    found.add(lsm.get("VoxelSizeX"), lsm.get("VoxelSizeY"), lsm.get("VoxelSizeZ"), "m", "LSM VoxelSizeX/Y/Z")
+    x, y, z = (_nanometers(lsm.get(f"VoxelSize{axis}")) for axis in "XYZ")
+    found.add(x, y, z, "nm", "LSM VoxelSizeX/Y/Z")
 
 
 def _ratio(value: object) -> float | None:
