@@ -13,7 +13,16 @@ import pytest
 
 import wk_assets
 
-BELOW_THE_DAGSTER_LINE = ("facility", "dataset", "operations", "readers", "storage", "properties", "kernels", "geometry")
+BELOW_THE_DAGSTER_LINE = (
+    "facility",
+    "dataset",
+    "operations",
+    "readers",
+    "storage",
+    "properties",
+    "kernels",
+    "geometry",
+)
 NAMES_WITHOUT_MEANING = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools", "shared", "base"}
 
 
@@ -75,14 +84,21 @@ def test_every_package_of_the_library_stands_on_a_floor(repository: Path) -> Non
     floors = next(contract["layers"] for contract in contracts if contract["id"] == "floors")
     named = {name.strip("() ") for floor in floors for name in floor.split("|")}
 
-    there = {f"wk_assets.{module.name}" for module in pkgutil.iter_modules(wk_assets.__path__)} | {"resources", "sensors"}
+    there = {f"wk_assets.{module.name}" for module in pkgutil.iter_modules(wk_assets.__path__)} | {
+        "resources",
+        "sensors",
+    }
 
     assert there == named
 
 
 def test_no_file_has_a_name_that_means_nothing(repository: Path) -> None:
     """Where a file is called utils, nobody sees where a line belongs."""
-    code = [path for folder in ("wk_assets", "resources", "sensors", "tests") for path in (repository / folder).rglob("*.py")]
+    code = [
+        path
+        for folder in ("wk_assets", "resources", "sensors", "tests")
+        for path in (repository / folder).rglob("*.py")
+    ]
 
     nameless = [path for path in code if NAMES_WITHOUT_MEANING & set(path.stem.removeprefix("test_").split("_"))]
 
@@ -90,7 +106,9 @@ def test_no_file_has_a_name_that_means_nothing(repository: Path) -> None:
 
 
 def test_no_package_re_exports_what_its_modules_own(repository: Path) -> None:
-    packages = [path for folder in ("wk_assets", "resources", "sensors") for path in (repository / folder).rglob("__init__.py")]
+    packages = [
+        path for folder in ("wk_assets", "resources", "sensors") for path in (repository / folder).rglob("__init__.py")
+    ]
 
     with_code = [path for path in packages if ast.parse(path.read_text("utf-8")).body]
 

@@ -13,17 +13,15 @@ from wk_assets.cli.screen import say, show_json, show_table
 
 def check(
     home: HomeOption = None,
-    errors_only: Annotated[
-        bool, typer.Option("--errors-only", help="Show warnings, but let only errors decide the exit code.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings decide the exit code too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the configuration, the folders, the free disk and the credentials. Exit code 7 on a finding."""
+    """Check the configuration, the folders, the free disk and the credentials. Exit code 7 on a finding that stops the work."""
     from wk_assets.facility.preflight import Severity, examine
 
     configuration = configuration_of(home)
     findings = examine(configuration)
-    counts = [finding for finding in findings if finding.severity is Severity.ERROR or not errors_only]
+    counts = [finding for finding in findings if strict or finding.severity is Severity.ERROR]
     if as_json:
         show_json(
             {
@@ -45,7 +43,8 @@ def check(
             ("severity", "where", "what", "remedy"),
             [(finding.severity.value, finding.where, finding.what, finding.remedy) for finding in findings],
         )
-        say(f"{counted(len(findings), 'finding')} in {_file_of(configuration.home)}")
+        verdict = "would stop the work" if counts else "may be worth a look, nothing stops the work"
+        say(f"{counted(len(findings), 'finding')} in {_file_of(configuration.home)}: {verdict}")
     else:
         instruments = counted(len(configuration.instruments), "instrument")
         say(f"{_file_of(configuration.home)} is ready to work: {instruments}, nothing found")

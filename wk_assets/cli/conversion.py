@@ -16,6 +16,7 @@ from wk_assets.errors import (
     InvalidNameError,
     MissingSliceError,
     NotADatasetError,
+    TargetNotWritableError,
     VoxelSizeError,
 )
 from wk_assets.geometry.length_unit import LengthUnit
@@ -27,9 +28,10 @@ from wk_assets.operations.commit_dataset import DatasetRequest, DatasetResult, c
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
 from wk_assets.operations.layer_plan import LayerPlan
-from wk_assets.operations.layer_record import read_layer_record
+from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
 from wk_assets.operations.layer_request import ArraySettings, Category, LayerRequest, LayerResult, ProgressListener
 from wk_assets.operations.run_layer import run_layer
+from wk_assets.properties.dataset_properties import FILE_NAME
 from wk_assets.properties.names import check_layer_name
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import MeasuredVoxelSize, SourceSelection, VolumeDescription
@@ -61,6 +63,7 @@ def conversion_request(source: Path, target: Path, options: ConversionOptions) -
 
     Raises InputError for an option that is wrong, SourceError for images that can not be imported.
     """
+    _require_place(target)
     category = _category(options.category)
     name = check_layer_name(options.layer_name or category)
     selection = SourceSelection(
@@ -138,6 +141,17 @@ def voxel_size_of(text: str | None, unit: LengthUnit) -> MeasuredVoxelSize | Non
         raise VoxelSizeError(
             f"--voxel-size {text!r} is not three lengths greater than zero{detail}; write x,y,z like 11.24,11.24,25"
         ) from error
+
+
+def _require_place(target: Path) -> None:
+    """Refuse a target that holds something else: a typing mistake must not fill a person's folder with arrays."""
+    if target.exists() and not target.is_dir():
+        raise TargetNotWritableError(f"{target} is a file; give a directory for the dataset")
+    ours = (target / FILE_NAME).exists() or (target / BOOKKEEPING).exists()
+    if target.is_dir() and not ours and (other := next(target.iterdir(), None)) is not None:
+        raise TargetNotWritableError(
+            f"{target} is not a dataset and holds other things ({other.name}); give a new or an empty directory"
+        )
 
 
 def _category(text: str) -> Category:

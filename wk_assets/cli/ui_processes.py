@@ -74,6 +74,8 @@ class UiProcesses:
         environment = {**os.environ, **dagster_environment(self._configuration, f"{LOOPBACK}:{self._port}")}
         # What only makes Python start slower does not belong into servers that start interpreters.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        # `dagster dev` recommends its successor for scaffolding at every start; it is not for facilities.
+        environment["PYTHONWARNINGS"] = "ignore:Function `dev_command` is superseded"
         with ExitStack() as stack:
             if self._pictures_port is not None:
                 pictures = self._configuration.previews_folder
