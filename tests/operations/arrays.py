@@ -1,6 +1,7 @@
 """Volumes for the tests of the engine: a source that is an array, and mags computed the slow way, one by one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def mag_by_mag(
     _, depth, height, width = voxels.shape
     box = BoundingBox(topleft, (width, height, depth))
     made = [voxels]
-    for finer, coarser in zip(mags, mags[1:], strict=False):
+    for finer, coarser in pairwise(mags):
         source = box.align_with_mag(finer, ceil=True).in_mag(finer)
         target = box.align_with_mag(coarser, ceil=True).in_mag(coarser)
         factors = coarser.to_vec3_int() // finer.to_vec3_int()

@@ -100,7 +100,7 @@ def test_one_pass_gives_the_voxels_of_mag_by_mag_computation(
         path = staging / level.mag.to_layer_name()
         ours = StoredArray.open(path).read(level.box)
         np.testing.assert_array_equal(ours.transpose(0, 3, 2, 1), expected)
-        theirs = zarr.open_array(str(path), mode="r")[:]
+        theirs = np.asarray(zarr.open_array(str(path), mode="r")[:])
         theirs = theirs if layout is Layout.OME else theirs.transpose(0, 3, 2, 1)
         inside = (slice(None), *(slice(*level.box.get_bounds(axis)) for axis in "zyx"))
         np.testing.assert_array_equal(theirs[inside], expected)

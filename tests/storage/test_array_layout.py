@@ -69,5 +69,5 @@ def test_an_array_of_another_writer_is_refused_by_name(change: dict[str, object]
         zstd_level=1,
     )
     document = json.loads(ours.to_zarr_json()) | change
-    with pytest.raises(PropertiesError, match="somewhere/zarr.json"):
+    with pytest.raises(PropertiesError, match=r"somewhere/zarr\.json"):
         ArrayLayout.from_zarr_json(json.dumps(document).encode(), "somewhere/zarr.json")

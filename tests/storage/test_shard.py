@@ -122,7 +122,7 @@ def test_every_flipped_bit_of_a_shard_is_noticed_when_its_chunk_is_read(tmp_path
 
 
 def test_a_folder_that_is_no_array_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotADatasetError, match="no zarr.json"):
+    with pytest.raises(NotADatasetError, match=r"no zarr\.json"):
         StoredArray.open(tmp_path)
     array = store(tmp_path / "a", layout_of(Layout.OME, 1, "uint8", 1), voxels_of(1, "uint8"))
     shutil.copytree(array.path, tmp_path / "b")

@@ -34,7 +34,7 @@ from wk_assets.properties.ome_zarr import (
 )
 from wk_assets.properties.view_configuration import LayerViewConfiguration
 from wk_assets.storage.array_layout import Layout
-from wk_assets.storage.durable import remove_partials, remove_tree, write_atomically
+from wk_assets.storage.durable import move_into_place, remove_partials, remove_tree, write_atomically
 from wk_assets.storage.locks import exclusive
 from wk_assets.storage.manifest import MANIFEST_NAME
 
@@ -228,10 +228,15 @@ def _write(path: Path, text: str) -> bool:
 
 
 def _remove_forgotten(dataset_path: Path, record: LayerRecord) -> None:
-    """Remove arrays of ours in the layer's directory that the ledger does not name."""
+    """Remove arrays of ours in the layer's directory that the ledger does not name.
+
+    They are renamed first: a removal that is cut short must not leave a directory that nobody knows any more.
+    """
+    trash = dataset_path / BOOKKEEPING / "trash"
     with ledger_lock(dataset_path, record.layer_name):
         current = read_layer_record(dataset_path, record.layer_name) or record
         named = {dataset_path / mag.path for mag in (*current.mags, *record.mags)}
         for candidate in (dataset_path / record.layer_name).iterdir():
             if candidate not in named and (candidate / MANIFEST_NAME).exists():
-                remove_tree(candidate)
+                move_into_place(candidate, trash / f"{record.layer_name} {candidate.name}")
+    remove_tree(trash)

@@ -26,6 +26,7 @@ from wk_assets.operations.pyramid_plan import PyramidPlan, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection, VolumeDescription
 from wk_assets.storage.manifest import Manifest, damaged_shards
+from wk_assets.storage.shard import checksum_of
 
 # Part of every content key: to be raised when the same input and settings give other bytes than before.
 _BYTES_VERSION = 1
@@ -82,6 +83,7 @@ class LayerPlan:
     passes: tuple[PassPlan, ...]
     read_bytes: int  # source files, or stored shards, that will be read
     peak_memory_bytes: int
+    read_checksums: bool = False  # whether "up to date" rests on the bytes of the shards, or on their sizes
 
     @property
     def raw_bytes(self) -> int:
@@ -94,8 +96,13 @@ class LayerPlan:
         return not self.passes
 
 
-def plan_layer(request: LayerRequest, compute: Compute, wanted: Collection[Mag] | None = None) -> LayerPlan:
+def plan_layer(
+    request: LayerRequest, compute: Compute, wanted: Collection[Mag] | None = None, *, read_checksums: bool = False
+) -> LayerPlan:
     """Plan the wanted mags of a layer (None: all of `request.mags`).
+
+    A mag is up to date if it was made from the same sources with the same settings, and all its shards are there in
+    their sizes; with `read_checksums` also their bytes are read and must be those that were written.
 
     Raises SourceError if the images can not be imported, PlanError if a mag is not of the layer, its parent is not
     stored, or the pass does not fit the memory budget of `compute`.
@@ -106,7 +113,7 @@ def plan_layer(request: LayerRequest, compute: Compute, wanted: Collection[Mag] 
     description = _describe(request.source) if importing and request.source is not None else None
     box, channels, dtype = _extent(request, description, record)
     array = _fitted(request.array, box)
-    mags = _plan_mags(request, array, chosen, record, description, box, channels, dtype)
+    mags = _plan_mags(request, array, chosen, record, description, box, channels, dtype, read_checksums=read_checksums)
     passes = _plan_passes(request, array, mags, box, channels, dtype)
     peak = max((one.pyramid.peak_memory_bytes(compute.threads) for one in passes), default=0)
     if peak > compute.memory_bytes:
@@ -124,6 +131,7 @@ def plan_layer(request: LayerRequest, compute: Compute, wanted: Collection[Mag] 
         passes=passes,
         read_bytes=_read_bytes(passes, description, record),
         peak_memory_bytes=peak,
+        read_checksums=read_checksums,
     )
 
 
@@ -172,6 +180,8 @@ def _plan_mags(
     box: BoundingBox,
     channels: int,
     dtype: np.dtype[Any],
+    *,
+    read_checksums: bool,
 ) -> tuple[MagPlan, ...]:
     plans: dict[Mag, MagPlan] = {}
     for position, mag in enumerate(request.mags):
@@ -194,7 +204,9 @@ def _plan_mags(
         cut = [array.layout, list(array.chunk_shape), list(array.shard_shape), array.zstd_level]
         key = _digest([_BYTES_VERSION, mag.to_layer_name(), identity, cut])
         in_mag = box.align_with_mag(mag, ceil=True).in_mag(mag)
-        path, up_to_date = _place(request.dataset_path, request.layer_name, mag, key, record)
+        path, up_to_date = _place(
+            request.dataset_path, request.layer_name, mag, key, record, read_checksums=read_checksums
+        )
         plans[mag] = MagPlan(
             mag=mag,
             key=key,
@@ -230,7 +242,9 @@ def _source_identity(selection: SourceSelection, description: VolumeDescription)
     }
 
 
-def _place(dataset_path: Path, layer_name: str, mag: Mag, key: str, record: LayerRecord | None) -> tuple[str, bool]:
+def _place(
+    dataset_path: Path, layer_name: str, mag: Mag, key: str, record: LayerRecord | None, *, read_checksums: bool
+) -> tuple[str, bool]:
     """Return where a version of a mag lies or will lie, and whether it is there, whole.
 
     A path is used for one content only: servers cache by path. So another version gets another name.
@@ -238,18 +252,22 @@ def _place(dataset_path: Path, layer_name: str, mag: Mag, key: str, record: Laye
     name = f"{layer_name}/{mag.to_layer_name()}"
     stored = record.mag(mag) if record else None
     if stored is not None and stored.key == key:
-        return stored.path, is_whole(dataset_path / stored.path, key)
+        return stored.path, is_whole(dataset_path / stored.path, key, read_checksums=read_checksums)
     first_version = stored is None and (not (dataset_path / name).exists() or is_whole(dataset_path / name, key))
     return (name if first_version else f"{name}@{key[:8]}"), False
 
 
-def is_whole(array_path: Path, key: str) -> bool:
-    """Say whether a directory holds this content, with every shard present in its size (checksums: see `verify`)."""
+def is_whole(array_path: Path, key: str, *, read_checksums: bool = False) -> bool:
+    """Say whether a directory holds this content, every shard present in its size, if asked for with its checksum."""
     try:
         manifest = Manifest.load(array_path)
     except (NotADatasetError, PropertiesError):
         return False
-    return manifest.content_key == key and not damaged_shards(array_path, manifest)
+    if manifest.content_key != key or damaged_shards(array_path, manifest):
+        return False
+    return not read_checksums or all(
+        checksum_of(array_path / shard.key) == (shard.size_bytes, shard.crc32c) for shard in manifest.shards
+    )
 
 
 def _plan_passes(

@@ -82,7 +82,7 @@ def run_layer(
         before = 0
         total = sum(one.read_voxels for one in plan.passes)
         for one in plan.passes:
-            if _published(request, one, read_layer_record(request.dataset_path, request.layer_name)):
+            if _published(plan, one, read_layer_record(request.dataset_path, request.layer_name)):
                 continue  # another process did it between the plan and our locks
             built = _build(plan, one, compute, _shifted(listener, before, total), checkpoint_bytes)
             _publish(plan, one, built)
@@ -250,7 +250,10 @@ def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
             if not staged.exists():
                 continue  # moved by the run before this one
             if final.exists():
-                remove_tree(final)  # the same content, damaged: a whole one of another content has another path
+                # the same content, damaged: a whole one of another content has another path
+                damaged = staging / f"damaged {mag.mag.to_layer_name()}"
+                remove_tree(damaged)
+                move_into_place(final, damaged)
             move_into_place(staged, final)
         write_layer_record(request.dataset_path, _updated_record(plan, one, built))
 
@@ -332,7 +335,7 @@ def _tidy(plan: LayerPlan) -> None:
     bookkeeping = request.dataset_path / BOOKKEEPING
     record = read_layer_record(request.dataset_path, request.layer_name)
     ours = {mag.mag.to_layer_name() for mag in plan.mags}
-    wanted = {_staging(request, one) for one in plan.passes if not _published(request, one, record)}
+    wanted = {_staging(request, one) for one in plan.passes if not _published(plan, one, record)}
     staged = bookkeeping / "staging" / request.layer_name
     for leftover in staged.iterdir() if staged.is_dir() else ():
         if leftover.name.split("_")[0] in ours and leftover not in wanted:
@@ -344,9 +347,12 @@ def _tidy(plan: LayerPlan) -> None:
             empty.rmdir()
 
 
-def _published(request: LayerRequest, one: PassPlan, record: LayerRecord | None) -> bool:
+def _published(plan: LayerPlan, one: PassPlan, record: LayerRecord | None) -> bool:
     for mag in one.mags:
         stored = record.mag(mag.mag) if record else None
-        if stored is None or stored.key != mag.key or not is_whole(request.dataset_path / stored.path, mag.key):
+        if stored is None or stored.key != mag.key:
+            return False
+        path = plan.request.dataset_path / stored.path
+        if not is_whole(path, mag.key, read_checksums=plan.read_checksums):
             return False
     return True
