@@ -71,20 +71,21 @@ def described(definitions: dg.Definitions) -> Iterator[str]:
     graph = definitions.resolve_asset_graph()
     for key in sorted(graph.get_all_asset_keys()):
         node = graph.get(key)
-        made = "external" if node.is_external else f"op {definitions.resolve_assets_def(key).op.name}, pools {', '.join(sorted(node.pools or ()))}"
+        pools = ", ".join(sorted(node.pools or ()))
+        made = "external" if node.is_external else f"op {definitions.resolve_assets_def(key).op.name}, pools {pools}"
+        automation = node.automation_condition.get_label() if node.automation_condition else "none"
         yield f"asset {key.to_user_string()}"
         yield f"    group {node.group_name}; kinds {', '.join(sorted(node.kinds))}; {made}"
-        yield f"    automation {node.automation_condition.get_label() if node.automation_condition else 'none'}; code version {node.code_version}"
+        yield f"    automation {automation}; code version {node.code_version}"
         yield from (f"    from {parent.to_user_string()}" for parent in sorted(node.parent_keys))
-        yield from (
-            f"    check {check.name}{' (blocking)' if graph.get(check).blocking else ''}" for check in sorted(node.check_keys)
-        )
+        for check in sorted(node.check_keys):
+            yield f"    check {check.name}{' (blocking)' if graph.get(check).blocking else ''}"
         yield f"    “{node.description}”"
     for sensor in sorted(definitions.sensors or (), key=lambda one: one.name):
-        target = getattr(sensor, "asset_selection", None)
-        yield f"sensor {sensor.name}: every {sensor.minimum_interval_seconds} s, {sensor.default_status.value}, target {target or [str(t.job_name) for t in sensor.targets]}"
-    repository = definitions.get_repository_def()
-    for schedule in sorted(repository.schedule_defs, key=lambda one: one.name):
+        target = getattr(sensor, "asset_selection", None) or [str(one.job_name) for one in sensor.targets]
+        interval = sensor.minimum_interval_seconds
+        yield f"sensor {sensor.name}: every {interval} s, {sensor.default_status.value}, target {target}"
+    for schedule in sorted(definitions.get_repository_def().schedule_defs, key=lambda one: one.name):
         yield f"schedule {schedule.name}: {schedule.cron_schedule}, {schedule.default_status.value}"
     yield f"resources: {', '.join(sorted(definitions.resources or ()))}"
 
@@ -130,6 +131,5 @@ def test_sensors_have_narrow_targets(definitions: dg.Definitions) -> None:
     for sensor in definitions.sensors or ():
         selection = getattr(sensor, "asset_selection", None)
         assert selection != dg.AssetSelection.all()
-    jobs = {job.name for job in definitions.get_repository_def().get_all_jobs()}
-    sizes = {name: len(definitions.get_repository_def().get_job(name).graph.node_defs) for name in jobs if name != "__ASSET_JOB"}
-    assert all(size == 1 for size in sizes.values()), sizes
+    jobs = [job for job in definitions.get_repository_def().get_all_jobs() if job.name != "__ASSET_JOB"]
+    assert {job.name: len(job.graph.node_defs) for job in jobs} == {job.name: 1 for job in jobs}

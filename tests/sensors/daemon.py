@@ -1,5 +1,6 @@
 """A daemon that can be restarted: it ticks the real sensor and schedules, and keeps Dagster's rule about run keys."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -43,19 +44,19 @@ class Daemon:
         assert isinstance(result, list)
         return self.start(result)
 
-    def start(self, requests: "list[dg.RunRequest] | tuple[dg.RunRequest, ...] | object") -> list[str]:
-        assert isinstance(requests, list | tuple)
+    def start(self, requests: Sequence[dg.RunRequest]) -> list[str]:
+        """Run what was requested, unless a run has the run key already."""
         started = []
         for request in requests:
-            if self.instance.get_runs(dg.RunsFilter(tags={RUN_KEY: request.run_key})):
+            key = str(request.run_key)
+            if self.instance.get_runs(dg.RunsFilter(tags={RUN_KEY: key})):
                 continue
-            job = defs().resolve_implicit_global_asset_job_def()
-            job.execute_in_process(
+            defs().resolve_implicit_global_asset_job_def().execute_in_process(
                 instance=self.instance,
-                asset_selection=list(request.asset_selection),
+                asset_selection=list(request.asset_selection or ()),
                 run_config={**request.run_config, **QUIET},
-                tags={**request.tags, RUN_KEY: request.run_key},
+                tags={**request.tags, RUN_KEY: key},
                 raise_on_error=False,
             )
-            started.append(str(request.run_key))
+            started.append(key)
         return started

@@ -1,0 +1,70 @@
+"""The story of a facility's day, with real processes: a folder appears in the inbox and becomes a dataset in the UI."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.assets.facility_home import fill_inbox, make_home
+from tests.end_to_end.running_ui import RunningUi, browser_path, running_ui, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("end_to_end")]
+
+PATIENCE_SECONDS = 300.0
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("facility")
+    make_home(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ui(home: Path) -> Iterator[RunningUi]:
+    with running_ui(home) as ui:
+        yield ui
+
+
+def test_a_folder_in_the_inbox_becomes_a_dataset_that_a_person_sees_without_any_restart(ui: RunningUi, home: Path) -> None:
+    assert sorted(ui.assets()) == ["catalogue"]
+    started = time.monotonic()
+
+    folder = fill_inbox(home, "brain-7", finished=False)
+    wait_until(lambda: any("waiting for DONE" in (tick["skipReason"] or "") for tick in ui.ticks("acquisitions")), 120, lambda: ui.ticks("acquisitions"))
+    assert sorted(ui.assets()) == ["catalogue"]
+    (folder / "DONE").touch()
+    wait_until(lambda: not ui.unmade("brain-7"), PATIENCE_SECONDS, lambda: (ui.unmade("brain-7"), ui.runs(), (home / "ui.log").read_text()[-4000:]))
+
+    print(f"from the marker to the dataset: {time.monotonic() - started:.0f} s")  # noqa: T201  # shown with -s
+    properties = json.loads((home / "datasets" / "brain-7" / "datasource-properties.json").read_text())
+    assert {layer["name"] for layer in properties["dataLayers"]} == {"nuclei", "labels"}
+    assert {run["status"] for run in ui.runs()} == {"SUCCESS"}
+    checks = ui.assets()["datasets/brain-7/nuclei"]["assetChecksOrError"]["checks"]
+    assert {check["executionForLatestMaterialization"]["status"] for check in checks} == {"SUCCEEDED"}
+
+
+def test_it_was_registered_once_and_made_in_one_run(ui: RunningUi) -> None:
+    registrations = [run for run in ui.runs() if any(tag["key"] == "wk_assets/registration" for tag in run["tags"])]
+
+    assert len(registrations) == 1
+    assert len(ui.runs()) == 2
+
+
+@pytest.mark.skipif(browser_path() is None, reason="there is no chromium and no google-chrome on this machine")
+def test_a_browser_shows_lineage_previews_and_checks(ui: RunningUi, tmp_path: Path) -> None:
+    from tests.end_to_end.screenshots import browser_page, dismiss_greeting, take_pictures
+
+    with browser_page() as page:
+        dismiss_greeting(page, ui.address)
+        pictures = take_pictures(page, ui, "brain-7", tmp_path)
+        page.goto(f"{ui.address}/assets/datasets/brain-7/nuclei?view=overview")
+        previews = page.locator('img[src^="data:image/webp"]')
+        previews.first.wait_for()
+        drawn = previews.first.evaluate("picture => picture.complete && picture.naturalWidth > 0")
+
+    assert drawn
+    assert len(pictures) == 6
+    assert all(picture.stat().st_size > 10_000 for picture in pictures)
