@@ -26,4 +26,4 @@ def test_a_public_name_is_the_one_that_its_module_owns() -> None:
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'Magnification'; it offers BoundingBox, Dataset"):
-        _ = wk_assets.Magnification  # type: ignore[attr-defined]
+        _ = wk_assets.Magnification
