@@ -1,12 +1,12 @@
-"""What every reader must do, whatever the format: inherit `ReaderConformance` and say how a source is written.
+"""What every reader must do, whatever the format: inherit a suite and say how a source is written.
 
-    class TestMyFormat(ReaderConformance):
+    class TestMyFormat(ReaderConformance):  # or SequenceConformance: one file per slice
         dtype = "uint16"
 
         def write(self, folder: Path, voxels: NDArray[Any]) -> None: ...
 
-`write` puts `voxels`, (z, y, x) or (z, y, x, 3), into `folder`. Set `one_file_per_slice` to also get the tests of
-sequences, `lossy` where the format does not keep every bit.
+`write` puts `voxels`, (z, y, x) or (z, y, x, 3), into `folder`. Set `lossy` where the format does not keep
+every bit, `settings` for a selection that must say more than which files.
 """
 
 import shutil
@@ -43,7 +43,6 @@ class ReaderConformance(ABC):
     dtype: ClassVar[str] = "uint8"
     rgb: ClassVar[bool] = False
     lossy: ClassVar[bool] = False
-    one_file_per_slice: ClassVar[bool] = True
     ends_in_padding: ClassVar[bool] = False  # the last bytes mean nothing: to lose them is to lose nothing
     settings: ClassVar[dict[str, Any]] = {}
 
@@ -254,15 +253,12 @@ class ReaderConformance(ABC):
             with pytest.raises(MissingSliceError, match=f"expected_slices` is {count}"):
                 open_volume(select(folder, expected_slices=count, **self.settings))
 
-    # slices that are bad
 
-    def sequence(self, written: tuple[Path, NDArray[Any]]) -> tuple[Path, NDArray[Any]]:
-        if not self.one_file_per_slice:
-            pytest.skip("the format keeps all slices in one file")
-        return written
+class SequenceConformance(ReaderConformance):
+    """Test a reader of formats that keep one slice per file, named `…0000`, `…0001`, in the order of z."""
 
     def test_a_missing_slice_is_an_error_that_names_its_number(self, written: tuple[Path, NDArray[Any]]) -> None:
-        folder, _ = self.sequence(written)
+        folder, _ = written
         self.in_order(folder)[2].unlink()
         with pytest.raises(MissingSliceError, match=r"missing z 2 "):
             open_volume(select(folder, **self.settings))
@@ -271,7 +267,7 @@ class ReaderConformance(ABC):
     def test_a_missing_slice_is_filled_and_reported(
         self, written: tuple[Path, NDArray[Any]], policy: BadSlicePolicy
     ) -> None:
-        folder, voxels = self.sequence(written)
+        folder, voxels = written
         absent = self.in_order(folder)[2]
         absent.unlink()
         with open_volume(select(folder, on_bad_slice=policy, **self.settings)) as reader:
@@ -287,7 +283,7 @@ class ReaderConformance(ABC):
     def test_a_cut_slice_is_filled_and_reported_even_if_it_is_the_first(
         self, written: tuple[Path, NDArray[Any]], policy: BadSlicePolicy
     ) -> None:
-        folder, voxels = self.sequence(written)
+        folder, voxels = written
         files = self.in_order(folder)
         for path in files[:2]:
             path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
@@ -302,7 +298,7 @@ class ReaderConformance(ABC):
         self.assert_same(read, expected)
 
     def test_the_same_slice_under_two_names_is_an_error(self, written: tuple[Path, NDArray[Any]]) -> None:
-        folder, _ = self.sequence(written)
+        folder, _ = written
         original = self.in_order(folder)[1]
         twin = original.with_name(original.name.replace("0001", "1"))
         shutil.copyfile(original, twin)
@@ -314,7 +310,7 @@ class ReaderConformance(ABC):
     def test_a_slice_of_another_shape_is_named_before_any_voxel_is_read(
         self, written: tuple[Path, NDArray[Any]], tmp_path: Path
     ) -> None:
-        folder, voxels = self.sequence(written)
+        folder, voxels = written
         (tmp_path / "other").mkdir()
         self.write(tmp_path / "other", voxels[:, :-1])
         for index in (2, 4):

@@ -26,21 +26,26 @@ WAYS: dict[str, dict[str, Any]] = {
 CUTS = [0.0, 0.001, 0.3, 0.9, 0.9999]
 
 
+class Whole(dict[str, bytes]):
+    """The undamaged files; hypothesis would print all their bytes."""
+
+    def __repr__(self) -> str:
+        return "the undamaged files"
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
     noisy = smooth_volume((1, 256, 256))[0] + np.random.default_rng(0).integers(0, 20, (256, 256), dtype="u1")
     for way, options in WAYS.items():
         tifffile.imwrite(folder / way, noisy, metadata=None, **options)
-    return {way: (folder / way).read_bytes() for way in WAYS}
+    return Whole({way: (folder / way).read_bytes() for way in WAYS})
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kept", CUTS)
 @pytest.mark.parametrize("big", [False, True])
-def test_a_cut_tiff_is_refused_by_name(
-    tmp_path: Path, whole: dict[str, bytes], way: str, kept: float, big: bool
-) -> None:
+def test_a_cut_tiff_is_refused_by_name(tmp_path: Path, whole: Whole, way: str, kept: float, big: bool) -> None:
     path = tmp_path / "slice_0001.tif"
     data = whole[way]
     if big:
@@ -58,7 +63,7 @@ def test_a_cut_tiff_is_refused_by_name(
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if not way.startswith("raw")])
-def test_a_tail_that_was_never_written_is_refused(tmp_path: Path, whole: dict[str, bytes], way: str) -> None:
+def test_a_tail_that_was_never_written_is_refused(tmp_path: Path, whole: Whole, way: str) -> None:
     """A file still being copied may have its full size and zeros at the end; raw pixels alone can not tell."""
     data = whole[way]
     half = len(data) // 2
@@ -79,7 +84,7 @@ def _written(path: Path, data: bytes) -> Path:
     damages=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), min_size=1, max_size=6),
 )
 def test_a_damaged_header_gives_an_error_of_ours_or_an_image(
-    tmp_path: Path, whole: dict[str, bytes], way: str, damages: list[tuple[int, int]]
+    tmp_path: Path, whole: Whole, way: str, damages: list[tuple[int, int]]
 ) -> None:
     """Whatever stands in a header: no foreign exception, no endless loop, no memory without measure."""
     damaged = bytearray(whole[way])
@@ -104,7 +109,7 @@ def test_what_is_no_image_is_refused_whatever_its_name(tmp_path: Path, name: str
             open_volume(select(tmp_path))
 
 
-def test_the_content_decides_not_the_suffix(tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_the_content_decides_not_the_suffix(tmp_path: Path, whole: Whole) -> None:
     _written(tmp_path / "a.png", whole["zlib"])
 
     with open_volume(select(tmp_path)) as reader:
@@ -119,7 +124,7 @@ def test_a_folder_or_a_pipe_is_no_slice(tmp_path: Path) -> None:
             open_volume(select(tmp_path, [tmp_path / name]))
 
 
-def test_a_file_outside_of_the_acquisition_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_a_file_outside_of_the_acquisition_is_refused(tmp_path: Path, whole: Whole) -> None:
     (tmp_path / "acquisition").mkdir()
     path = _written(tmp_path / "a.tif", whole["raw"])
 

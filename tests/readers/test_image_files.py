@@ -8,13 +8,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.readers.conformance import ReaderConformance
+from tests.readers.conformance import SequenceConformance
 from tests.readers.sources import read_all, select, smooth_volume, volume
 from wk_assets.errors import AxesError, UnreadableSliceError
 from wk_assets.readers.open_volume import open_volume
 
 
-class TestPng(ReaderConformance):
+class TestPng(SequenceConformance):
     def write(self, folder: Path, voxels: NDArray[Any]) -> None:
         for z, plane in enumerate(voxels):
             Image.fromarray(plane).save(folder / f"slice_{z:04}.png")
@@ -28,7 +28,7 @@ class TestPngRgb(TestPng):
     rgb = True
 
 
-class TestJpeg(ReaderConformance):
+class TestJpeg(SequenceConformance):
     lossy = True
 
     def write(self, folder: Path, voxels: NDArray[Any]) -> None:

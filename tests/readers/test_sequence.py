@@ -130,6 +130,24 @@ def test_expected_slices_confirms_that_numbers_count_in_steps() -> None:
     assert arranged(*names, expected=5) == names
 
 
+def test_times_in_names_count_only_if_the_number_of_slices_is_confirmed() -> None:
+    names = [f"Merlin_21-07-31_{time}_0-0.tif" for time in ("152727", "152801", "152840", "160001")]
+
+    with pytest.raises(MissingSliceError, match="times or positions, say `expected_slices: 4`"):
+        arranged(*names)
+    assert arranged(*names, expected=4) == names
+
+
+def test_numbers_without_measure_are_listed_in_no_time() -> None:
+    with pytest.raises(MissingSliceError, match="missing z 3-1699999999999999998 between"):
+        arranged("s1.tif", "s2.tif", "s1699999999999999999.tif")
+
+
+def test_a_confirmed_count_does_not_hide_a_gap_in_a_dense_numbering() -> None:
+    with pytest.raises(MissingSliceError, match="missing z 3 "):
+        arranged("s1.tif", "s2.tif", "s4.tif", "s5.tif", expected=4)
+
+
 def test_slices_missing_at_the_end_are_filled_where_the_count_began_at_its_beginning() -> None:
     assert arranged("s1.tif", "s2.tif", expected=4, policy=BadSlicePolicy.BLACK) == [
         "s1.tif", "s2.tif", "s3.tif", "s4.tif",

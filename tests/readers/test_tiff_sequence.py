@@ -6,17 +6,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import tifffile
+import xxhash
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.readers.conformance import ReaderConformance
+from tests.readers.conformance import SequenceConformance
 from tests.readers.sources import read_all, select, volume
 from wk_assets.errors import AxesError, UnreadableSliceError
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import BadSlicePolicy
 
 
-class TiffSequence(ReaderConformance):
+class TiffSequence(SequenceConformance):
     """Write one page per file; `options` say how."""
 
     options: ClassVar[dict[str, Any]] = {}
@@ -327,3 +328,48 @@ def test_all_slices_unreadable_is_an_error_under_every_policy(tmp_path: Path) ->
     for policy in BadSlicePolicy:
         with pytest.raises(UnreadableSliceError, match=r"0\.tif"):
             open_volume(select(tmp_path, on_bad_slice=policy))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_files_too_large_for_memory_are_read_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None
+) -> None:
+    for module in ("tiff_pages", "tiff_sequence"):
+        monkeypatch.setattr(f"wk_assets.readers.{module}.LARGEST_FILE_IN_MEMORY", 100)
+    voxels = volume("uint16", (3, 40, 50))
+    for z, plane in enumerate(voxels):
+        tifffile.imwrite(tmp_path / f"{z}.tif", plane, compression=compression, rowsperstrip=9, metadata=None)
+
+    with open_volume(select(tmp_path)) as reader:
+        np.testing.assert_array_equal(read_all(reader)[0], voxels)
+        record = reader.read_slice(1, np.empty((1, 40, 50), "u2"))
+        digests = reader.digests()
+
+    expected = f"xxh3_128:{xxhash.xxh3_128_hexdigest((tmp_path / '1.tif').read_bytes())}"
+    assert (record.digest or digests["1.tif"]) == expected
+    assert bool(record.digest) == (compression is None)
+
+
+def test_links_to_files_elsewhere_are_read_under_their_own_names(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "acquisition").mkdir()
+    voxels = volume("uint8", (3, 6, 7))
+    for z, plane in enumerate(voxels):
+        tifffile.imwrite(tmp_path / "store" / f"x{2 - z}.tif", plane, metadata=None)
+        (tmp_path / "acquisition" / f"s{z}.tif").symlink_to(tmp_path / "store" / f"x{2 - z}.tif")
+
+    with open_volume(select(tmp_path / "acquisition")) as reader:
+        assert [file.relative_path for file in reader.description.files] == ["s0.tif", "s1.tif", "s2.tif"]
+        np.testing.assert_array_equal(read_all(reader)[0], voxels)
+
+
+def test_the_setting_axes_may_say_what_a_sequence_says_anyway(tmp_path: Path) -> None:
+    voxels = volume("uint8", (3, 6, 7))
+    for z, plane in enumerate(voxels):
+        tifffile.imwrite(tmp_path / f"s{z}.tif", plane, metadata=None)
+
+    for axes in ("zyx", "yx"):
+        with open_volume(select(tmp_path, axes=axes)) as reader:
+            np.testing.assert_array_equal(read_all(reader)[0], voxels)
+    with pytest.raises(AxesError, match=r"s0\.tif: `axes: zxy`"):
+        open_volume(select(tmp_path, axes="zxy"))

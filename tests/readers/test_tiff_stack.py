@@ -16,7 +16,6 @@ from wk_assets.readers.volume import BadSlicePolicy
 
 
 class TiffStack(ReaderConformance):
-    one_file_per_slice = False
     options: ClassVar[dict[str, Any]] = {}
     name: ClassVar[str] = "stack.tif"
 
@@ -78,7 +77,6 @@ class TestOmeChannel(ReaderConformance):
     """One of several channels of an OME-TIFF."""
 
     dtype = "uint16"
-    one_file_per_slice = False
     settings: ClassVar[dict[str, Any]] = {"channel": 1}
 
     def write(self, folder: Path, voxels: NDArray[Any]) -> None:

@@ -4,7 +4,7 @@ Text only: no file is looked at (see `source_files`), no gap is judged (see `seq
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _NUMBER = re.compile(r"([0-9]+)")
@@ -53,13 +53,18 @@ def take_apart(name: str) -> NumberedName:
 
 def ranges_text(numbers: Iterable[int]) -> str:
     """Write numbers as a person lists them: `2, 7-9`. At most twelve ranges, the rest is counted."""
-    runs: list[list[int]] = []
+    runs: list[tuple[int, int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
+            runs[-1] = (runs[-1][0], number)
         else:
-            runs.append([number, number])
-    shown = [str(start) if start == stop else f"{start}-{stop}" for start, stop in runs[:12]]
+            runs.append((number, number))
+    return runs_text(runs)
+
+
+def runs_text(runs: Sequence[tuple[int, int]]) -> str:
+    """Write ranges, first and last number of each, as `ranges_text` does."""
+    shown = [str(first) if first == last else f"{first}-{last}" for first, last in runs[:12]]
     if len(runs) > 12:
-        shown.append(f"and {sum(stop - start + 1 for start, stop in runs[12:])} more")
+        shown.append(f"and {sum(last - first + 1 for first, last in runs[12:])} more")
     return ", ".join(shown)

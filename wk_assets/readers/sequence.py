@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import gcd
 
 from wk_assets.errors import AxesError, MissingSliceError
-from wk_assets.readers.natural_order import NumberedName, natural_key, ranges_text, take_apart
+from wk_assets.readers.natural_order import NumberedName, natural_key, ranges_text, runs_text, take_apart
 from wk_assets.readers.volume import BadSlicePolicy, SliceProblem, SourceFile
 
 
@@ -36,6 +35,17 @@ class _Count:
     def span(self) -> int:
         return max(self.values) - min(self.values) + 1
 
+    @property
+    def step(self) -> int:
+        """Give the step between numbers if it is the same everywhere, else 1."""
+        steps = {after - before for before, after in pairwise(sorted(self.values))}
+        return steps.pop() if len(steps) == 1 else 1
+
+    @property
+    def is_sparse(self) -> bool:
+        """Tell times and positions from a count: most numbers of the range are not there."""
+        return self.span >= 4 * len(self.values)
+
 
 def arrange_slices(
     files: Sequence[SourceFile], expected_slices: int | None, policy: BadSlicePolicy
@@ -53,13 +63,9 @@ def arrange_slices(
         return (Slot(0, files[0].relative_path, files[0]),)
     count = _counting_number(names, expected_slices)
     numbered = dict(sorted(zip(count.values, zip(files, names, strict=True), strict=True)))
-    step = _step_of(count, expected_slices)
-    start, stop = min(numbered), max(numbered) + 1
-    stop = _extended(start, stop, step, len(files), expected_slices, policy)
-    missing = [number for number in range(start, stop, step) if number not in numbered]
-    _check_gaps(missing, count, files, expected_slices, policy)
+    numbers = _slice_numbers(count, files, expected_slices, policy)
     pattern, slots = names[0], []
-    for z, number in enumerate(range(start, stop, step)):
+    for z, number in enumerate(numbers):
         if number in numbered:
             file, pattern = numbered[number]
             slots.append(Slot(z, file.relative_path, file))
@@ -123,52 +129,46 @@ def _raise_twice_or_ambiguous(names: Sequence[NumberedName], varying: Sequence[_
     )
 
 
-def _step_of(count: _Count, expected_slices: int | None) -> int:
-    """Give the step between numbers: 1, or more where `expected_slices` confirms that nothing is missing."""
-    ordered = sorted(count.values)
-    step = gcd(*(after - before for before, after in pairwise(ordered)))
-    evenly = count.span == (len(ordered) - 1) * step + 1
-    return step if evenly and expected_slices == len(ordered) else 1
-
-
-def _extended(
-    start: int, stop: int, step: int, present: int, expected_slices: int | None, policy: BadSlicePolicy
-) -> int:
-    """Give the number after the last slice, when `expected_slices` knows of more than the names show."""
-    counted = len(range(start, stop, step))
-    if expected_slices is None or counted == expected_slices:
-        return stop
-    if counted < expected_slices and policy is not BadSlicePolicy.FAIL and start in {0, 1}:
-        return start + expected_slices  # counting began at 0 or 1, so it is the end that is missing
-    said = f"{present} files, numbered {start} to {stop - 1}, but `expected_slices` is {expected_slices}"
-    if counted > expected_slices:
+def _slice_numbers(
+    count: _Count, files: Sequence[SourceFile], expected_slices: int | None, policy: BadSlicePolicy
+) -> Sequence[int]:
+    """Give the number of every slice, those of missing slices too. Raises MissingSliceError for what is not filled."""
+    present = sorted(count.values)
+    if expected_slices == len(present) and (count.step > 1 or count.is_sparse):
+        return present  # `expected_slices` confirms: the numbers are positions or times, and nothing is missing
+    _check_gaps(count, files, expected_slices, policy)
+    start, stop = present[0], present[-1] + 1
+    if expected_slices is None or count.span == expected_slices:
+        return range(start, stop)
+    if count.span < expected_slices and policy is not BadSlicePolicy.FAIL and start in {0, 1}:
+        return range(start, start + expected_slices)  # counting began at 0 or 1, so it is the end that is missing
+    said = f"{len(present)} files, numbered {start} to {stop - 1}, but `expected_slices` is {expected_slices}"
+    if count.span > expected_slices:
         raise MissingSliceError(f"{said}: more than there should be. Narrow `files`, or correct `expected_slices`")
     where = f"missing after number {stop - 1}" if start in {0, 1} else "missing before or after them"
-    raise MissingSliceError(f"{said}: {expected_slices - counted} slices are {where}")
+    raise MissingSliceError(f"{said}: {expected_slices - count.span} slices are {where}")
 
 
 def _check_gaps(
-    missing: Sequence[int],
-    count: _Count,
-    files: Sequence[SourceFile],
-    expected_slices: int | None,
-    policy: BadSlicePolicy,
+    count: _Count, files: Sequence[SourceFile], expected_slices: int | None, policy: BadSlicePolicy
 ) -> None:
+    missing = count.span - len(files)
     if not missing:
         return
-    known = expected_slices == len(missing) + len(files)
-    if policy is not BadSlicePolicy.FAIL and (known or len(missing) <= len(files)):
+    if policy is not BadSlicePolicy.FAIL and (expected_slices == count.span or missing <= len(files)):
         return
-    said = f"missing z {ranges_text(missing)} between {files[0].relative_path} and {files[-1].relative_path}"
+    gaps = [(one + 1, other - 1) for one, other in pairwise(sorted(count.values)) if other > one + 1]
+    said = f"missing z {runs_text(gaps)} between {files[0].relative_path} and {files[-1].relative_path}"
+    hint = ""
+    if count.step > 1:
+        hint = f"; if the numbers count in steps of {count.step}, say `expected_slices: {len(files)}`"
+    elif count.is_sparse:
+        hint = f"; if the numbers are times or positions, say `expected_slices: {len(files)}`"
     if policy is not BadSlicePolicy.FAIL:
         raise MissingSliceError(
             f"{said}: more slices are missing than there are files, so none is filled. Narrow `files`, or confirm with "
-            f"`expected_slices: {count.span}`"
+            f"`expected_slices: {count.span}`{hint}"
         )
-    steps = sorted(count.values)
-    hint = ""
-    if len({after - before for before, after in pairwise(steps)}) == 1:
-        hint = f"; if the numbers count in steps of {steps[1] - steps[0]}, say `expected_slices: {len(files)}`"
     raise MissingSliceError(
-        f"{said} ({len(missing)} of {count.span}). Bring the files, or say with `on_bad_slice` how to fill them{hint}"
+        f"{said} ({missing} of {count.span}). Bring the files, or say with `on_bad_slice` how to fill them{hint}"
     )

@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1 << 20  # of raw pixels that pass through the cache at a time
 _END_OF_JPEG = b"\xff\xd9"
 
 # What decoders raise for data that they can not decode; imagecodecs' errors are RuntimeErrors.
-DECODER_ERRORS = (ValueError, RuntimeError, OSError, KeyError, IndexError, TypeError, ImportError, struct.error)
+DECODER_ERRORS = (ValueError, RuntimeError, OSError, LookupError, TypeError, ImportError, ArithmeticError, struct.error)
 
 Segment = tuple[NDArray[Any] | None, tuple[int, int, int, int, int], tuple[int, int, int, int]]
 Decoder = Callable[..., Segment]

@@ -151,7 +151,7 @@ def _parse_tags(data: ReadsBytes, form: TiffFormat, offset: int) -> tuple[dict[i
             raise UnreadableSliceError(f"truncated: tag {tag} needs {where + size} bytes, has {data.size_bytes}")
         if tag not in _WANTED or kind not in _INTEGERS:
             continue
-        if where:
+        if size > value_size:
             raw = data.read_at(where, size)
         values[tag] = struct.unpack_from(f"{order}{items}{_INTEGERS[kind]}", raw)
     return values, struct.unpack_from(order + pointer, entries, count * entry_size)[0]

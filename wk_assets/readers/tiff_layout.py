@@ -22,6 +22,7 @@ _PHOTOMETRIC_NAMES = {
 }  # fmt: skip
 _UNSIGNED, _SIGNED, _FLOAT, _COMPLEX = 1, 2, 3, frozenset({5, 6})
 _ALPHA_KINDS = frozenset({1, 2})
+_LARGE_TILE = 1 << 24  # pixels; a tile is decoded whole, however small the image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,11 @@ def segments_of(ifd: Ifd, layout: PageLayout, size_bytes: int, name: str) -> tup
     offsets = ifd.values.get(tags.TILE_OFFSETS if tiled else tags.STRIP_OFFSETS, ())
     sizes = ifd.values.get(tags.TILE_BYTES if tiled else tags.STRIP_BYTES, ())
     needed = _segment_count(layout)
+    if layout.tile is not None and layout.tile[0] * layout.tile[1] > max(_LARGE_TILE, 4 * layout.width * layout.height):
+        raise UnreadableSliceError(
+            f"{name}: page {ifd.page}: its tiles of {layout.tile[0]} x {layout.tile[1]} pixels are far larger than the "
+            f"image of {layout.width} x {layout.height}: corrupt"
+        )
     if not sizes and layout.compression == 1 and len(offsets) == needed == 1:
         sizes = (raw_bytes(layout),)  # old writers leave the byte count of a single raw strip out
     if len(offsets) < needed or len(sizes) < needed:

@@ -7,6 +7,7 @@ into an array.
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
@@ -43,8 +44,8 @@ def page_at(source: OpenedSource, data: ReadsBytes, offset: int) -> Page:
 
 def _understood(file: SourceFile, ifd: Ifd, byteorder: str) -> Page:
     layout = layout_of(ifd, byteorder, str(file.path))
-    if layout.dtype is not None:
-        check_slice_bytes(str(file.path), layout.width, layout.height, layout.samples, layout.dtype)
+    dtype = layout.dtype or np.dtype("u1")
+    check_slice_bytes(str(file.path), layout.width, layout.height, layout.samples, dtype)
     return Page(ifd, layout, segments_of(ifd, layout, file.size_bytes, str(file.path)))
 
 

@@ -100,8 +100,9 @@ def _slice_facts(selection: SourceSelection, file: SourceFile, pages: int) -> tu
     """Give what the first slice says, the page that is the layer's, and whether `channel` chose it."""
     facts = read_facts(file.path, as_one_page=pages == 1)
     axes = selection.axes
-    if axes is not None and pages == 1:
-        axes = axes.lower().removeprefix("z")  # for a sequence, 'zyx' says what its files say anyway
+    in_file = (axes or "").lower().removeprefix("z")  # of a sequence, 'zyx' says what its files say anyway
+    if in_file.endswith(("yx", "yxc", "yxs")):
+        axes = in_file
     facts = facts.renamed(axes)
     planes, used_channel = facts.slices(selection.channel)
     if len(planes) != 1 or planes[0] is None:
