@@ -1,5 +1,6 @@
 """A corpus of damaged TIFFs: every one is refused by name, none becomes voxels silently (reliability rows 11 to 16)."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,25 @@ def test_a_file_that_is_gone_is_worth_another_try(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.tif") as caught:
         open_volume(select(tmp_path, [tmp_path / "gone.tif"]))
     assert caught.value.transient
+
+
+@pytest.mark.parametrize("failures", [2, 100])
+def test_a_share_that_stumbles_is_asked_again_and_named_if_it_falls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole, failures: int
+) -> None:
+    _written(tmp_path / "a.tif", whole["raw"])
+    reader = open_volume(select(tmp_path))
+    read, left = os.preadv, [failures]
+
+    def stumbling(descriptor: int, buffers: Any, offset: int) -> int:
+        if left[0] > 0:
+            left[0] -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", stumbling)
+    if failures == 2:
+        read_all(reader)
+    else:
+        with pytest.raises(UnreadableSliceError, match=r"a\.tif: can not be read at byte 0: Input/output error"):
+            read_all(reader)

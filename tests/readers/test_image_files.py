@@ -12,6 +12,7 @@ from tests.readers.conformance import SequenceConformance
 from tests.readers.sources import read_all, select, smooth_volume, volume
 from wk_assets.errors import AxesError, UnreadableSliceError
 from wk_assets.readers.open_volume import open_volume
+from wk_assets.readers.volume import BadSlicePolicy
 
 
 class TestPng(SequenceConformance):
@@ -140,3 +141,34 @@ def test_mixed_formats_are_not_one_volume(tmp_path: Path) -> None:
 
     with pytest.raises(UnreadableSliceError, match=r"s1\.jpg: is JPEG .* not PNG"):
         open_volume(select(tmp_path))
+
+
+def test_a_header_behind_a_long_comment_is_found(tmp_path: Path) -> None:
+    path = _save(tmp_path, comment=b"x" * 60_000)
+
+    with open_volume(select(tmp_path)) as reader, Image.open(path) as image:
+        np.testing.assert_array_equal(read_all(reader)[0, 0], np.asarray(image))
+
+
+def test_a_volume_without_a_single_readable_slice_is_an_error_under_every_policy(tmp_path: Path) -> None:
+    for z in range(3):
+        (tmp_path / f"{z}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for policy in BadSlicePolicy:
+        with pytest.raises(UnreadableSliceError, match=r"0\.png"):
+            open_volume(select(tmp_path, on_bad_slice=policy))
+
+
+@pytest.mark.parametrize("axes", ["czyx", "zxy", "t"])
+def test_axes_that_images_can_not_have_are_refused(tmp_path: Path, axes: str) -> None:
+    _save(tmp_path)
+
+    with pytest.raises(AxesError, match=f"`axes: {axes}`"):
+        open_volume(select(tmp_path, axes=axes))
+
+
+def test_a_resolution_of_a_microscope_is_told_and_one_of_a_printer_is_not(tmp_path: Path) -> None:
+    for dpi, told in ((72, 0), (254_000, 1)):
+        Image.fromarray(volume("uint8", (6, 7))).save(tmp_path / "a.png", dpi=(dpi, dpi))
+        with open_volume(select(tmp_path)) as reader:
+            assert reader.description.voxel_size is None
+            assert len(reader.description.pixel_sizes) == told

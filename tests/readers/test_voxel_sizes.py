@@ -11,7 +11,7 @@ from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import MeasuredVoxelSize, VolumeDescription
-from wk_assets.readers.voxel_sizes import missing_voxel_size
+from wk_assets.readers.voxel_sizes import stated_of_pixels
 
 MICROMETER = LengthUnit.MICROMETER
 
@@ -73,10 +73,16 @@ def test_x_and_y_alone_are_no_voxel_size_but_are_told(tmp_path: Path) -> None:
     assert description.voxel_size is None
     (pixel,) = description.pixel_sizes
     assert (pixel.x, pixel.y, pixel.unit) == (0.26, 0.26, MICROMETER)
-    error = missing_voxel_size(description)
-    assert "a.ome.tif" in str(error)
-    assert "x 0.26, y 0.26 micrometer" in str(error)
-    assert "voxel_size: {x:" in str(error)
+    assert stated_of_pixels(description) == (
+        "the files say x 0.26, y 0.26 micrometer (OME-XML PhysicalSizeX/Y/Z of a.ome.tif), but not how far apart the "
+        "slices are"
+    )
+
+
+def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
+    write_ome(tmp_path / "a.ome.tif")
+
+    assert not stated_of_pixels(described(tmp_path))
 
 
 @pytest.mark.parametrize(("unit", "believed"), [("um", True), ("micron", True), ("\\u00B5m", True), ("pixel", False)])

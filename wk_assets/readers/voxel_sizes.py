@@ -1,4 +1,4 @@
-"""Decide which of the voxel sizes that settings and files state is the volume's, and say when none is.
+"""Decide which of the voxel sizes that settings and files state is the volume's, and say what is known where none is.
 
 Values only; where files state them is known in `voxel_size_tags`.
 """
@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wk_assets.errors import VoxelSizeError
 from wk_assets.readers.volume import MeasuredPixelSize, MeasuredVoxelSize, VolumeDescription
 
 _AGREE_WITHIN = 1e-3
@@ -46,12 +45,7 @@ def chosen_voxel_size(
     return chosen, others, pixels
 
 
-def missing_voxel_size(description: VolumeDescription) -> VoxelSizeError:
-    """Build the error for a volume whose voxel size nobody says: what is known, and how to give the rest."""
-    name = description.files[0].relative_path
+def stated_of_pixels(description: VolumeDescription) -> str:
+    """Say, for an error about a missing voxel size, what the files do know: x and y alone. Empty if nothing."""
     known = "; ".join(str(pixel) for pixel in description.pixel_sizes)
-    said = f"the files say {known}, but not how far apart the slices are" if known else "the files do not say it"
-    return VoxelSizeError(
-        f"{name}: the voxel size is not known: {said}. Give it in the instrument's settings, like "
-        f"`voxel_size: {{x: 4, y: 4, z: 40, unit: nanometer}}`"
-    )
+    return f"the files say {known}, but not how far apart the slices are" if known else ""
