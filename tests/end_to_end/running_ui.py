@@ -2,17 +2,17 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 START_SECONDS = 150.0
 STOP_SECONDS = 30.0
@@ -72,9 +72,11 @@ def running_ui(home: Path) -> Iterator[RunningUi]:
     """Start `wk-assets ui` on a home and a free port; end all of its processes afterwards."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_HOME")}
-    with (home / "ui.log").open("wb") as log:
+    command = ("from wk_assets.cli.main import run; run()", "ui", "--home", str(home), "--port", str(port), "--no-browser")
+    log_file = home / "ui.log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from wk_assets.cli.main import run; run()", "ui", "--home", str(home), "--port", str(port), "--no-browser"],
+            [sys.executable, "-c", *command],
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -82,7 +84,7 @@ def running_ui(home: Path) -> Iterator[RunningUi]:
         )
         try:
             ui = RunningUi(f"http://127.0.0.1:{port}")
-            wait_until(lambda: answers(ui, process), START_SECONDS, lambda: (home / "ui.log").read_text())
+            wait_until(lambda: answers(ui, process), START_SECONDS, log_file.read_text)
             yield ui
         finally:
             stop(process)
@@ -99,13 +101,20 @@ def answers(ui: RunningUi, process: "subprocess.Popen[bytes]") -> bool:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the UI as Ctrl-C does, and after STOP_SECONDS by force."""
-    process.send_signal(signal.SIGINT)
+    """Ask the UI to end, and after STOP_SECONDS end every process that it started.
+
+    SIGTERM, not SIGINT: a shell that runs the tests in the background lets its children ignore the latter.
+    """
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, describe: Callable[[], object]) -> None:

@@ -28,7 +28,7 @@ from wk_assets.assets.keys import (
     op_name,
     parse,
 )
-from wk_assets.assets.metadata import check_result, layer_metadata, mag_metadata, run_metadata
+from wk_assets.assets.metadata import HISTOGRAM_BINS, check_result, layer_metadata, mag_metadata, run_metadata
 from wk_assets.assets.progress import log_progress
 from wk_assets.errors import StorageError
 from wk_assets.facility.catalogue_entry import CatalogueEntry, CatalogueLayer
@@ -158,7 +158,7 @@ def report_layer(
     if key not in context.selected_asset_keys:
         yield from checks
         return
-    histogram = layer_histogram(record, dataset_path) if record.category == "color" else None
+    histogram = layer_histogram(record, dataset_path, bins=HISTOGRAM_BINS) if record.category == "color" else None
     metadata = layer_metadata(record, dataset_path, pictures, histogram)
     yield dg.MaterializeResult(
         asset_key=key,
