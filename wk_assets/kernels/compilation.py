@@ -46,7 +46,7 @@ def call(kernel: Any, *arguments: object) -> None:
     One process compiles at a time, the others wait and load what it made: that saves their CPU, and numba's index
     of cached code forgets, or mixes up, entries that two processes add to one kernel at the same moment.
     """
-    signature = tuple(numba.typeof(argument) for argument in arguments)
+    signature = tuple(numba.typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]  # numba's
     key = (kernel, *signature)
     if key not in _ready:
         with _one_thread_compiles, ExitStack() as stack:

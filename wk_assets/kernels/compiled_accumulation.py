@@ -1,8 +1,8 @@
 """Compiled loops of max, min and mean: every voxel of a block adds to the result. Called by `downsample` alone.
 
-Row by row: the rows of a block are accumulated into one row, along x with stride-2 loads for factor 2, so that the
-row that is written stays in the nearest cache. Arguments as in `compiled_selection`; `rows` is an array of offsets, any
-number of them; `columns`, `sums`, `high` and `low` are scratch: a row of the result, or of the source if factor_x > 2. Types are numba's, hence `Any`.
+Row by row: the rows of a block are accumulated into one row, which stays in the nearest cache; along x with stride-2
+loads for factor 2. Arguments as in `compiled_selection`, but `rows` is an array of any number of offsets; `columns`,
+`sums`, `high` and `low` are scratch: a row of the result for factors 1 and 2 along x, else a row of the source.
 """
 
 from typing import Any
@@ -15,23 +15,33 @@ from wk_assets.kernels.compilation import INLINED, KERNEL
 
 @njit(**INLINED)
 def row(window: Any, start: Any, length: Any) -> Any:
+    """Return a part of flat memory."""
     return window[start : start + length]
 
 
 @njit(**INLINED)
+def is_nan(a: Any) -> Any:
+    """Tell whether `a` is NaN; of integers LLVM knows the answer and drops the question."""
+    return a != a  # noqa: PLR0124 - the definition of NaN
+
+
+@njit(**INLINED)
 def larger(a: Any, b: Any) -> Any:
-    return a if (a > b) | (a != a) else b  # a NaN wins
+    """Return the larger one, or NaN if there is one."""
+    return a if (a > b) | is_nan(a) else b
 
 
 @njit(**INLINED)
 def smaller(a: Any, b: Any) -> Any:
-    return a if (a < b) | (a != a) else b  # a NaN wins
+    """Return the smaller one, or NaN if there is one."""
+    return a if (a < b) | is_nan(a) else b
 
 
 @njit(**KERNEL)
 def maximum(
     source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, columns: Any
 ) -> None:
+    """Take the largest voxel of every block."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -63,6 +73,7 @@ def maximum(
 def minimum(
     source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, columns: Any
 ) -> None:
+    """Take the smallest voxel of every block."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -93,14 +104,15 @@ def minimum(
 @njit(**INLINED)
 def sum_rows(sums: Any, source: Any, start: Any, rows: Any, factor_x: Any, width: Any) -> None:
     """Add the rows of the blocks to `sums`: per block for factors 1 and 2, else per column."""
+    wide = sums.dtype.type
     for r in range(rows.shape[0]):
         voxels = row(source, start + rows[r], width * factor_x)
         if factor_x == 2:
             for x in range(width):
-                sums[x] += sums.dtype.type(voxels[2 * x]) + sums.dtype.type(voxels[2 * x + 1])
+                sums[x] += wide(wide(voxels[2 * x]) + wide(voxels[2 * x + 1]))
         else:
             for i in range(width * factor_x):
-                sums[i] += voxels[i]
+                sums[i] += wide(voxels[i])
 
 
 @njit(**INLINED)
@@ -161,10 +173,12 @@ def mean_of_64_bit(
     high: Any,
     low: Any,
     count: Any,
+    shift: Any,
 ) -> None:
     """Average blocks of `count` 64-bit integers, halves rounded up; sums of upper and lower halves, 32 bits each.
 
-    `high`, `low` and `count` have the voxels' type: numba would make a float of uint64 and int64.
+    `high`, `low` and `count` have the voxels' type: numba would make a float of uint64 and int64. `shift` as in
+    `mean_of_integers`.
     """
     depth, height, width = extent
     bits = high.dtype.type(32)
@@ -189,17 +203,41 @@ def mean_of_64_bit(
                 sum_columns(high, factor_x, width)
                 sum_columns(low, factor_x, width)
             out = row(target, z * target_step[0] + y * target_step[1], width)
-            for x in range(width):
-                quotient = high[x] // count
-                rest = ((high[x] - quotient * count) << bits) + low[x]
-                out[x] = (quotient << bits) + (rest + rest + count) // (count + count)
+            if shift >= 0:
+                by, back, half = high.dtype.type(shift), high.dtype.type(32 - shift), count >> high.dtype.type(1)
+                for x in range(width):
+                    rest = low[x] + half
+                    out[x] = ((high[x] + (rest >> bits)) << back) + ((rest & mask) >> by)
+            else:
+                for x in range(width):
+                    quotient = high[x] // count
+                    rest = ((high[x] - quotient * count) << bits) + low[x]
+                    out[x] = (quotient << bits) + (rest + rest + count) // (count + count)
 
 
 @njit(**KERNEL)
-def mean_of_floats(
+def mean_of_float32(
     source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, sums: Any
 ) -> None:
-    """Average floats as deviations from each block's first voxel, in float64: a constant block stays what it is."""
+    """Average 32-bit floats by sums in float64, which are exact if all voxels of a block are the same."""
+    depth, height, width = extent
+    count = np.float64(rows.shape[0] * factor_x)
+    for z in range(depth):
+        for y in range(height):
+            sums[:] = 0
+            sum_rows(sums, source, z * step[0] + y * step[1], rows, factor_x, width)
+            if factor_x > 2:
+                sum_columns(sums, factor_x, width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                out[x] = sums[x] / count
+
+
+@njit(**KERNEL)
+def mean_of_float64(
+    source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, sums: Any
+) -> None:
+    """Average 64-bit floats as deviations from each block's first voxel: a constant block stays what it is."""
     depth, height, width = extent
     count = rows.shape[0] * factor_x
     for z in range(depth):
@@ -213,18 +251,30 @@ def mean_of_floats(
                     for x in range(width):
                         first = np.float64(firsts[2 * x])
                         sums[x] += (voxels[2 * x] - first) + (voxels[2 * x + 1] - first)
+                elif factor_x == 1:
+                    for x in range(width):
+                        sums[x] += voxels[x] - np.float64(firsts[x])
                 else:
                     for x in range(width):
                         first = np.float64(firsts[x * factor_x])
                         for i in range(x * factor_x, (x + 1) * factor_x):
                             sums[x] += voxels[i] - first
             out = row(target, z * target_step[0] + y * target_step[1], width)
-            for x in range(width):
-                mean = firsts[x * factor_x] + sums[x] / count
-                if not abs(sums[x]) < np.inf:
-                    # infinite or NaN voxels, or deviations beyond the range of float64: parts of the mean stay in it
-                    mean = 0.0
-                    for r in range(rows.shape[0]):
-                        for i in range(x * factor_x, (x + 1) * factor_x):
-                            mean += source[start + rows[r] + i] / count
-                out[x] = mean
+            finite = True
+            if factor_x == 2:
+                for x in range(width):
+                    out[x] = firsts[2 * x] + sums[x] / count
+                    finite &= abs(sums[x]) < np.inf
+            else:
+                for x in range(width):
+                    out[x] = firsts[x * factor_x] + sums[x] / count
+                    finite &= abs(sums[x]) < np.inf
+            if not finite:
+                # infinite or NaN voxels, or deviations beyond the range of float64: parts of the mean stay in it
+                for x in range(width):
+                    if not abs(sums[x]) < np.inf:
+                        mean = 0.0
+                        for r in range(rows.shape[0]):
+                            for i in range(x * factor_x, (x + 1) * factor_x):
+                                mean += source[start + rows[r] + i] / count
+                        out[x] = mean

@@ -24,14 +24,18 @@ def middle(low: Any, high: Any) -> Any:
 
 
 @overload(middle, inline="always", strict=False)
-def _middle(low: Any, high: Any) -> Any:
+def _middle(low: Any, high: Any) -> Any:  # noqa: ARG001 - numba matches arguments by name
     if low == types.float32:
         return lambda low, high: np.float32((np.float64(low) + np.float64(high)) * 0.5)
     if low == types.float64:
         # the sum of two large values may leave the range, their mean does not
         return lambda low, high: (low + high) * 0.5 if abs(low + high) < np.inf else low * 0.5 + high * 0.5
+    if low.signed and low.bitwidth < 64:
+        wide = {8: types.int16, 16: types.int32, 32: types.int64}[low.bitwidth]
+        # a shift rounds down: one more before it, if the sum is negative
+        return lambda low, high: wide(wide(wide(low) + wide(high)) + (low + high < 0)) >> 1
     if low.signed:
-        # a & b + (a ^ b) / 2 rounds down: of a negative, odd sum that is one too low
+        # no wider type: a & b + (a ^ b) / 2 is the mean rounded down, one too low for a negative, odd sum
         return lambda low, high: (
             (low & high) + ((low ^ high) >> 1) + ((low ^ high) & ((low & high) + ((low ^ high) >> 1) < 0))
         )
@@ -47,22 +51,37 @@ def nan_if(unordered: Any, value: Any) -> Any:
 def _nan_if(unordered: Any, value: Any) -> Any:  # noqa: ARG001 - numba matches arguments by name
     if isinstance(value, types.Float):
         return lambda unordered, value: np.nan if unordered else value
-    return lambda unordered, value: value
+    return lambda unordered, value: value  # noqa: ARG005 - as above
+
+
+@njit(**INLINED)
+def is_nan(a: Any) -> Any:
+    """Tell whether `a` is NaN; of integers LLVM knows the answer and drops the question."""
+    return a != a  # noqa: PLR0124 - the definition of NaN
 
 
 @njit(**INLINED)
 def smaller(a: Any, b: Any) -> Any:
-    return a if a < b else b
+    """Return the smaller one, as a branch-free select."""
+    return a if a < b else b  # noqa: FURB136 - numba's min treats NaN apart, which costs the vector instruction
 
 
 @njit(**INLINED)
 def larger(a: Any, b: Any) -> Any:
-    return a if a > b else b
+    """Return the larger one, as a branch-free select."""
+    return a if a > b else b  # noqa: FURB136 - as in `smaller`
+
+
+@njit(**INLINED)
+def median_of_2(a: Any, b: Any) -> Any:
+    """Return the mean of both, truncated toward zero."""
+    return nan_if(is_nan(a) | is_nan(b), middle(a, b))
 
 
 @njit(**INLINED)
 def median_of_4(a: Any, b: Any, c: Any, d: Any) -> Any:
-    unordered = (a != a) | (b != b) | (c != c) | (d != d)
+    """Return the mean of the two middle values, truncated toward zero."""
+    unordered = is_nan(a) | is_nan(b) | is_nan(c) | is_nan(d)
     low = larger(smaller(a, b), smaller(c, d))
     high = smaller(larger(a, b), larger(c, d))
     return nan_if(unordered, middle(low, high))
@@ -70,7 +89,8 @@ def median_of_4(a: Any, b: Any, c: Any, d: Any) -> Any:
 
 @njit(**INLINED)
 def median_of_8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
-    unordered = (a != a) | (b != b) | (c != c) | (d != d) | (e != e) | (f != f) | (g != g) | (h != h)
+    """Return the mean of the two middle values, truncated toward zero."""
+    unordered = is_nan(a) | is_nan(b) | is_nan(c) | is_nan(d) | is_nan(e) | is_nan(f) | is_nan(g) | is_nan(h)
     # sort both fours; the lower half of their union is {smaller(p[i], q[3 - i])}, the upper {larger(p[i], q[3 - i])}
     l0, h0, l1, h1 = smaller(a, b), larger(a, b), smaller(c, d), larger(c, d)
     t0, t1 = larger(l0, l1), smaller(h0, h1)
@@ -85,12 +105,14 @@ def median_of_8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) 
 
 @njit(**INLINED)
 def same(a: Any, b: Any) -> Any:
+    """Count one vote if the values are equal."""
     return uint8(a == b)
 
 
 @njit(**INLINED)
 def plus(a: Any, b: Any) -> Any:
-    return uint8(a + b)  # without the cast numba counts in 64 bits, and a vector holds an eighth
+    """Add votes (fewer than 8) in 8 bits: numba would count in 64, and a vector hold an eighth."""
+    return uint8(a + b)
 
 
 @njit(**INLINED)
@@ -131,11 +153,38 @@ def mode_of_8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) ->
 
 @njit(**INLINED)
 def row(window: Any, start: Any, length: Any) -> Any:
+    """Return a part of flat memory."""
     return window[start : start + length]
 
 
 @njit(**KERNEL)
+def median_of_2_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the median of 2 voxels in 2 rows."""
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            start = z * step[0] + y * step[1]
+            r0, r1 = row(source, start + rows[0], width), row(source, start + rows[1], width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                out[x] = median_of_2(r0[x], r1[x])
+
+
+@njit(**KERNEL)
+def median_of_pairs(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the median of 2 neighbours in one row."""
+    depth, height, width = extent
+    for z in range(depth):
+        for y in range(height):
+            voxels = row(source, z * step[0] + y * step[1] + rows[0], 2 * width)
+            out = row(target, z * target_step[0] + y * target_step[1], width)
+            for x in range(width):
+                out[x] = median_of_2(voxels[2 * x], voxels[2 * x + 1])
+
+
+@njit(**KERNEL)
 def median_of_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the median of 4 voxels in 4 rows."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -149,6 +198,7 @@ def median_of_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step
 
 @njit(**KERNEL)
 def median_of_pairs_in_2_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the median of 4 voxels, two neighbours in each of 2 rows."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -161,6 +211,7 @@ def median_of_pairs_in_2_rows(source: Any, step: Any, rows: Any, target: Any, ta
 
 @njit(**KERNEL)
 def median_of_pairs_in_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the median of 8 voxels, two neighbours in each of 4 rows."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -175,6 +226,7 @@ def median_of_pairs_in_4_rows(source: Any, step: Any, rows: Any, target: Any, ta
 
 @njit(**KERNEL)
 def mode_of_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the mode of 4 voxels in 4 rows, in the order of the rows."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -188,30 +240,33 @@ def mode_of_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: 
 
 @njit(**KERNEL)
 def mode_of_pairs_in_2_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the mode of 4 voxels, two neighbours in each of 2 rows of one slice: y is fastest."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
             start = z * step[0] + y * step[1]
             r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
             out = row(target, z * target_step[0] + y * target_step[1], width)
-            for x in range(width):  # both rows are of one slice: y is fastest
+            for x in range(width):
                 out[x] = mode_of_4(r0[2 * x], r1[2 * x], r0[2 * x + 1], r1[2 * x + 1])
 
 
 @njit(**KERNEL)
 def mode_of_pairs_in_2_slices(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the mode of 4 voxels, two neighbours in one row of each of 2 slices: z is slowest."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
             start = z * step[0] + y * step[1]
             r0, r1 = row(source, start + rows[0], 2 * width), row(source, start + rows[1], 2 * width)
             out = row(target, z * target_step[0] + y * target_step[1], width)
-            for x in range(width):  # each row is of its own slice: z is slowest
+            for x in range(width):
                 out[x] = mode_of_4(r0[2 * x], r0[2 * x + 1], r1[2 * x], r1[2 * x + 1])
 
 
 @njit(**KERNEL)
 def mode_of_pairs_in_4_rows(source: Any, step: Any, rows: Any, target: Any, target_step: Any, extent: Any) -> None:
+    """Take the mode of 8 voxels, two neighbours in each of 2 rows of 2 slices."""
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
@@ -280,7 +335,7 @@ def median_of_lanes(
                 for k in range(count):
                     lane = row(flat, k * pitch, used)
                     for i in range(used):
-                        unordered[i] |= lane[i] != lane[i]
+                        unordered[i] |= is_nan(lane[i])
                 for n in range(network.shape[0]):
                     upper, lower = row(flat, network[n, 0] * pitch, used), row(flat, network[n, 1] * pitch, used)
                     for i in range(used):
@@ -296,19 +351,46 @@ def median_of_lanes(
 
 
 @njit(**INLINED)
-def most_frequent(values: Any) -> Any:
-    """Return the most frequent of `values`, the first of those, by counting: for blocks without a majority."""
+def most_frequent(values: Any, seen: Any) -> Any:
+    """Return the most frequent of `values`, the first of those, by counting each distinct one; `seen` is scratch."""
     count = values.shape[0]
-    winner, best = values[0], 0
+    winner, best, distinct = values[0], 0, 0
     for k in range(count):
         if best >= count - k:
-            break
-        value, votes = values[k], 1
-        for other in values[k + 1 :]:
-            votes += other == value
-        if votes > best:
-            winner, best = value, votes
+            break  # what comes first from here on can not win any more
+        value = values[k]
+        known = False
+        for n in range(distinct):
+            known |= seen[n] == value
+        if not known:
+            seen[distinct] = value
+            distinct += 1
+            votes = 1
+            for n in range(k + 1, count):
+                votes += values[n] == value
+            if votes > best:
+                winner, best = value, votes
     return winner
+
+
+@njit(**INLINED)
+def count_lanes(lanes: Any, pitch: Any, count: Any, used: Any, winners: Any, best: Any, votes: Any) -> None:
+    """Find the most frequent value of `used` blocks by counting every voxel against those after it, lane by lane."""
+    best[:used] = 0
+    for k in range(count):
+        lane = row(lanes, k * pitch, used)
+        votes[:used] = 1
+        for n in range(k + 1, count):
+            other = row(lanes, n * pitch, used)
+            for i in range(used):
+                votes[i] += other[i] == lane[i]
+        for i in range(used):
+            # all is loaded before it is chosen from: a load under a condition is not vectorised
+            value, winner, now, before = lane[i], winners[i], votes[i], best[i]
+            winners[i] = value if now > before else winner
+            best[i] = now if now > before else before
+        if k % 8 == 7 and best[:used].min() >= count - k - 1:
+            break  # what comes first from here on can not win any more
 
 
 @njit(**KERNEL)
@@ -324,6 +406,8 @@ def mode_of_lanes(
     flat = lanes.reshape(-1)
     candidates = np.empty(pitch, lanes.dtype)
     block = np.empty(count, lanes.dtype)
+    seen = np.empty(count, lanes.dtype)
+    best = np.empty_like(votes)
     part = min(width, pitch)
     group = max(1, pitch // max(1, part))  # short rows share the lanes: a loop has a cost of its own
     for z in range(depth):
@@ -344,20 +428,27 @@ def mode_of_lanes(
                 for k in range(1, count):
                     lane = row(flat, k * pitch, used)
                     for i in range(used):
-                        candidate = lane[i] if votes[i] == 0 else candidates[i]
+                        value, candidate, balance = lane[i], candidates[i], votes[i]
+                        candidate = value if balance == 0 else candidate
                         candidates[i] = candidate
-                        votes[i] += 1 if lane[i] == candidate else -1
+                        votes[i] = balance + 1 if value == candidate else balance - 1
                 votes[:used] = 0
                 for k in range(count):
                     lane = row(flat, k * pitch, used)
                     for i in range(used):
                         votes[i] += lane[i] == candidates[i]
-                for r in range(rows):
-                    out = row(target, z * target_step[0] + (first_y + r) * target_step[1] + first_x, columns)
-                    for x in range(columns):
-                        i = r * columns + x
-                        out[x] = candidates[i]
+                undecided = 0
+                for i in range(used):
+                    undecided += 2 * votes[i] <= count
+                # all against all costs count ** 2 / 2 vector steps for the group, whether one block needs it or each
+                if 16 * undecided > used and count <= 128:
+                    count_lanes(flat, pitch, count, used, candidates, best, votes)
+                elif undecided > 0:
+                    for i in range(used):
                         if 2 * votes[i] <= count:
                             for k in range(count):
                                 block[k] = flat[k * pitch + i]
-                            out[x] = most_frequent(block)
+                            candidates[i] = most_frequent(block, seen)
+                for r in range(rows):
+                    out = row(target, z * target_step[0] + (first_y + r) * target_step[1] + first_x, columns)
+                    out[:] = candidates[r * columns : (r + 1) * columns]

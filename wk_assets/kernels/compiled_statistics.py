@@ -9,13 +9,23 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from wk_assets.kernels.compilation import KERNEL
+from wk_assets.kernels.compilation import INLINED, KERNEL
+
+
+@njit(**INLINED)
+def smaller(a: Any, b: Any) -> Any:
+    """Return the smaller one; `b` if `a` is NaN, as a branch-free select."""
+    return a if a < b else b  # noqa: FURB136 - numba's min treats NaN apart, which costs the vector instruction
+
+
+@njit(**INLINED)
+def larger(a: Any, b: Any) -> Any:
+    """Return the larger one; `b` if `a` is NaN, as a branch-free select."""
+    return a if a > b else b  # noqa: FURB136 - as in `smaller`
 
 
 @njit(**KERNEL)
-def measure_integers(
-    window: Any, step: Any, extent: Any, minima: Any, maxima: Any, totals: Any, zeros: Any
-) -> None:
+def measure_integers(window: Any, step: Any, extent: Any, minima: Any, maxima: Any, totals: Any, zeros: Any) -> None:
     """Measure integers of up to 32 bit."""
     channels, depth, height, width = extent
     for z in range(depth):
@@ -26,8 +36,8 @@ def measure_integers(
                 voxels = window[start : start + width]
                 for x in range(width):
                     value = voxels[x]
-                    smallest = value if value < smallest else smallest
-                    largest = value if value > largest else largest
+                    smallest = smaller(value, smallest)
+                    largest = larger(value, largest)
                     total += value
                     zero += value == 0
         minima[z], maxima[z], totals[z], zeros[z] = smallest, largest, total, zero
@@ -49,8 +59,8 @@ def measure_64_bit(
                 voxels = window[start : start + width]
                 for x in range(width):
                     value = voxels[x]
-                    smallest = value if value < smallest else smallest
-                    largest = value if value > largest else largest
+                    smallest = smaller(value, smallest)
+                    largest = larger(value, largest)
                     high += value >> bits
                     low += value & mask
                     zero += value == 0
@@ -81,8 +91,8 @@ def measure_floats(
                 voxels = window[start : start + width]
                 for x in range(width):
                     value = voxels[x]
-                    low[x] = value if value < low[x] else low[x]  # NaN is not less, nor greater, than anything
-                    high[x] = value if value > high[x] else high[x]
+                    low[x] = smaller(value, low[x])  # a NaN is neither
+                    high[x] = larger(value, high[x])
                     sums[x] += np.float64(0) if np.isnan(value) else np.float64(value)
                 for x in range(width):
                     zero += voxels[x] == 0

@@ -18,7 +18,7 @@ from wk_assets.kernels.row_window import has_whole_rows, row_window
 from wk_assets.kernels.sorting_network import median_network
 
 LARGEST_BLOCK: Final = 1 << 24  # voxels; what the sums of `compiled_accumulation` are made for
-LANES_BYTES: Final = 1 << 14  # of one group of blocks: half of a small first-level cache
+LANES_BYTES: Final = 1 << 16  # of one group of blocks: within a second-level cache, long enough for vectors
 LARGEST_NETWORK: Final = 1 << 10  # lanes; beyond, numpy's partition beats a network
 
 Factors = tuple[int, int, int]
@@ -93,7 +93,7 @@ def _check_block(block: NDArray[Any], factors_zyx: Factors) -> None:
         )
     if block.ndim < 3:
         raise DownsamplingError(f"downsampling: the block has shape {block.shape}; give an array (..., z, y, x)")
-    if len(factors_zyx) != 3 or min(factors_zyx) < 1:
+    if len(tuple(factors_zyx)) != 3 or min(factors_zyx) < 1:
         raise DownsamplingError(
             f"downsampling: factors (z, y, x) are {factors_zyx}; give three integers, each at least 1"
         )
@@ -136,6 +136,8 @@ def _select_in_rows(volume: NDArray[Any], factors: Factors, mode: DownsamplingMo
     fz, fy, fx = factors
     if mode is DownsamplingMode.MEDIAN:
         kernel = {
+            (1, 2): compiled.median_of_pairs,
+            (2, 1): compiled.median_of_2_rows,
             (4, 1): compiled.median_of_4_rows,
             (2, 2): compiled.median_of_pairs_in_2_rows,
             (4, 2): compiled.median_of_pairs_in_4_rows,
@@ -169,7 +171,7 @@ def _select_in_lanes(volume: NDArray[Any], factors: Factors, mode: DownsamplingM
         return
     source, step = row_window(volume, writeable=False)
     flat_target, target_step = row_window(target, writeable=True)
-    pitch = max(1, 64 * 1024 // count // volume.itemsize, LANES_BYTES // (count * volume.itemsize))
+    pitch = max(1, LANES_BYTES // (count * volume.itemsize))
     lanes = np.empty((count, pitch), volume.dtype)
     if mode is DownsamplingMode.MEDIAN:
         kernel, last = compiled.median_of_lanes, median_network(count)
@@ -190,22 +192,24 @@ def _accumulate(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, 
     rows = np.array(_row_offsets(step, factors), np.intp)
     common = (source, (fz * step[0], fy * step[1]), rows, fx, flat_target, target_step, target.shape)
     scratch = target.shape[-1] * (fx if fx > 2 else 1)
+    shift = count.bit_length() - 1 if count & (count - 1) == 0 else -1
     if mode is DownsamplingMode.MAX:
         call(compiled.maximum, *common, np.empty(scratch, volume.dtype))
     elif mode is DownsamplingMode.MIN:
         call(compiled.minimum, *common, np.empty(scratch, volume.dtype))
-    elif volume.dtype.kind == "f":
-        call(compiled.mean_of_floats, *common, np.empty(target.shape[-1], np.float64))
+    elif volume.dtype == np.float32:
+        call(compiled.mean_of_float32, *common, np.empty(scratch, np.float64))
+    elif volume.dtype == np.float64:
+        call(compiled.mean_of_float64, *common, np.empty(target.shape[-1], np.float64))
     elif volume.itemsize == 8:
         one = volume.dtype.type
-        call(compiled.mean_of_64_bit, *common, np.empty(scratch, one), np.empty(scratch, one), one(count))
+        call(compiled.mean_of_64_bit, *common, np.empty(scratch, one), np.empty(scratch, one), one(count), shift)
     else:
         wide = _accumulator(count, volume.dtype)
-        shift = count.bit_length() - 1 if count & (count - 1) == 0 else -1
         call(compiled.mean_of_integers, *common, np.empty(scratch, wide), wide.type(count), shift)
 
 
-def _row_offsets(step: tuple[int, int], factors: Factors) -> tuple[int, ...]:
+def _row_offsets(step: tuple[int, ...], factors: Factors) -> tuple[int, ...]:
     """List where the rows of a block begin, relative to its first voxel: y faster than z."""
     return tuple(z * step[0] + y * step[1] for z in range(factors[0]) for y in range(factors[1]))
 

@@ -20,9 +20,8 @@ def median_network(count: int) -> NDArray[np.intp]:
         distance = merged
         while distance:
             for start in range(distance % merged, count - distance, 2 * distance):
-                for i in range(start, start + min(distance, count - start - distance)):
-                    if i // (2 * merged) == (i + distance) // (2 * merged):
-                        pairs.append((i, i + distance))
+                firsts = range(start, start + min(distance, count - start - distance))
+                pairs += [(i, i + distance) for i in firsts if i // (2 * merged) == (i + distance) // (2 * merged)]
             distance //= 2
         merged *= 2
     # backwards from the middle: a pair that touches no place that is still needed is left out
