@@ -142,7 +142,8 @@ def read_facts(path: Path, *, as_one_page: bool = False) -> TiffFacts:
                 place = PlanePlace(path, page.offset)
                 return TiffFacts(name, "", (), page.axes, (place,), 1, display, channels, sizes, is_multifile=False)
             series = _only_series(tif.series, name)
-            axes, shape = series.axes, series.shape  # without axes of length 1: newer tifffile gives them in no other way
+            # axes of length 1 are left out: tifffile 2026.9 and later gives them in no other way
+            axes, shape = series.axes, series.shape
             page_axes = series.keyframe.axes
             count = _plane_axes(axes, shape, page_axes, name)
             planes = _places(series, prod(shape[:count]), name)
