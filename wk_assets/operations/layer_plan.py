@@ -21,7 +21,7 @@ from wk_assets.geometry.shard_grid import ShardGrid
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.operations.layer_request import ArraySettings, LayerRequest
+from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, LayerRequest
 from wk_assets.operations.pyramid_plan import PyramidPlan, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection, VolumeDescription
@@ -84,11 +84,19 @@ class LayerPlan:
     read_bytes: int  # source files, or stored shards, that will be read
     peak_memory_bytes: int
     read_checksums: bool = False  # whether "up to date" rests on the bytes of the shards, or on their sizes
+    estimate: LayerEstimate | None = None  # filled by `estimate_layer`, which has to read some voxels for it
 
     @property
     def raw_bytes(self) -> int:
         """Bytes of the voxels of all mags that will be written, before compression: an upper bound of the disk needed."""
         return sum(mag.raw_bytes for mag in self.mags if not mag.up_to_date)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes that must be free: a fifth more than the estimate, at most the raw bytes; without one the raw bytes."""
+        if self.estimate is None:
+            return self.raw_bytes
+        return min(self.raw_bytes, self.estimate.stored_bytes * 6 // 5)
 
     @property
     def up_to_date(self) -> bool:
@@ -112,7 +120,7 @@ def plan_layer(
     importing = request.source is not None and request.mags[0] in chosen
     description = _describe(request.source) if importing and request.source is not None else None
     box, channels, dtype = _extent(request, description, record)
-    array = _fitted(request.array, box)
+    array = request.array.fitted_to(box.size)
     mags = _plan_mags(request, array, chosen, record, description, box, channels, dtype, read_checksums=read_checksums)
     passes = _plan_passes(request, array, mags, box, channels, dtype)
     peak = max((one.pyramid.peak_memory_bytes(compute.threads) for one in passes), default=0)
@@ -161,14 +169,6 @@ def _extent(
             f"make mag {request.mags[0].to_layer_name()} first"
         )
     return record.box, record.channels, np.dtype(record.dtype)
-
-
-def _fitted(array: ArraySettings, box: BoundingBox) -> ArraySettings:
-    """Give a single slice chunks of one slice: 31 of 32 would be padding."""
-    if box.size.z > 1:
-        return array
-    flat = array.chunk_shape.with_z(1), array.shard_shape.with_z(1)
-    return ArraySettings(layout=array.layout, chunk_shape=flat[0], shard_shape=flat[1], zstd_level=array.zstd_level)
 
 
 def _plan_mags(

@@ -4,7 +4,7 @@ No planning (see `plan_layer`), no running (see `run_layer`), no I/O.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,12 @@ class ArraySettings:
     shard_shape: Vec3Int = Vec3Int(256, 256, 256)
     zstd_level: int | None = 3  # None: not compressed
 
+    def fitted_to(self, size: Vec3Int) -> "ArraySettings":
+        """Give a single slice chunks of one slice: 31 of 32 would be padding. `size`: voxels x, y, z of the layer."""
+        if size.z > 1:
+            return self
+        return replace(self, chunk_shape=self.chunk_shape.with_z(1), shard_shape=self.shard_shape.with_z(1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRequest:
@@ -45,6 +51,19 @@ class LayerRequest:
     mode: DownsamplingMode
     topleft: Vec3Int = Vec3Int(0, 0, 0)
     array: ArraySettings = ArraySettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerEstimate:
+    """What a run may write and take, judged by a sample of the source: an estimate, not a promise.
+
+    `stored_bytes`: of all mags that will be made. `seconds`: on this machine with the threads of the budget.
+    `chunks`: how many were sampled; 0: judged by what is stored already.
+    """
+
+    stored_bytes: int
+    seconds: float | None
+    chunks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
