@@ -2,7 +2,7 @@
 
 Importing this module imports numba (0.8 CPU seconds): only the `compiled_…` modules do, and these are imported at
 the first call of a kernel, never earlier. A compiled module never imports another one, because numba notices a
-change of a kernel's own file only: code inlined from elsewhere would stay in the cache, stale.
+change of a kernel's own file only: code inlined from elsewhere would stay in the cache, stale. What two of them need stands in both.
 """
 
 import warnings
@@ -43,7 +43,7 @@ _one_thread_compiles = Lock()
 def call(kernel: Any, *arguments: object) -> None:
     """Call a compiled kernel; compile it first, or load it from the cache, if this process has not yet done so.
 
-    One process compiles at a time, the others wait and load what it made: that saves their CPU, and numba's index
+    One process compiles a kernel at a time, the others wait and load what it made: that saves their CPU, and numba's index
     of cached code forgets, or mixes up, entries that two processes add to one kernel at the same moment.
     """
     signature = tuple(numba.typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]  # numba's
@@ -53,7 +53,7 @@ def call(kernel: Any, *arguments: object) -> None:
             if key not in _ready:
                 cache_path = kernel.stats.cache_path
                 if cache_path is not None:
-                    stack.enter_context(FileLock(Path(cache_path) / "wk-assets-kernels.lock"))
+                    stack.enter_context(FileLock(Path(cache_path) / f"{kernel.__name__}.lock"))
                 kernel.compile(signature)
                 _ready.add(key)
     kernel(*arguments)

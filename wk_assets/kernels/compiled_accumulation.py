@@ -1,7 +1,7 @@
 """Compiled loops of max, min and mean: every voxel of a block adds to the result. Called by `downsample` alone.
 
 Row by row: the rows of a block are accumulated into one row, which stays in the nearest cache; along x with stride-2
-loads for factor 2. Arguments as in `compiled_selection`, but `rows` is an array of any number of offsets; `columns`,
+loads for factor 2. Arguments as in `compiled_median`, but `rows` is an array of any number of offsets; `columns`,
 `sums`, `high` and `low` are scratch: a row of the result for factors 1 and 2 along x, else a row of the source.
 """
 

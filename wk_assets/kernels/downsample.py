@@ -1,7 +1,7 @@
 """Blocks of voxels become one voxel each: checks the arguments and picks the kernel.
 
 Array in, array out. Which blocks there are at the border of a layer is decided elsewhere (see `border`), the loops
-are in `compiled_selection` and `compiled_accumulation`. Those import numba, and are imported at the first call: to
+are in `compiled_median`, `compiled_mode` and `compiled_accumulation`. Those import numba, and are imported at the first call: to
 import this module costs nothing.
 """
 
@@ -63,6 +63,7 @@ def downsample(
         )
     if out.size == 0:
         return out
+    factors_zyx = (int(fz), int(fy), int(fx))  # numba would compile anew for other kinds of integers
     count = fz * fy * fx
     if mode is DownsamplingMode.NEAREST or count == 1 or (mode is DownsamplingMode.MODE and count == 2):
         out[...] = block[..., ::fz, ::fy, ::fx]  # of two voxels none has more votes: the first wins
@@ -121,62 +122,73 @@ def _downsample_volume(volume: NDArray[Any], factors: Factors, mode: Downsamplin
         # equal bits are equal labels: one compiled kernel for both signs
         unsigned = np.dtype(f"u{volume.itemsize}")
         volume, target = volume.view(unsigned), target.view(unsigned)
-    if mode in {DownsamplingMode.MEDIAN, DownsamplingMode.MODE}:
-        if not _select_in_rows(volume, factors, mode, target):
-            _select_in_lanes(volume, factors, mode, target)
+    if mode is DownsamplingMode.MEDIAN:
+        _median(volume, factors, target)
+    elif mode is DownsamplingMode.MODE:
+        _mode(volume, factors, target)
     else:
         _accumulate(volume, factors, mode, target)
 
 
-def _select_in_rows(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> bool:
-    """Take median or mode in registers, if there is a kernel for these factors; tell whether there was."""
-    from wk_assets.kernels import compiled_selection as compiled
-    from wk_assets.kernels.compilation import call
+def _median(volume: NDArray[Any], factors: Factors, target: NDArray[Any]) -> None:
+    from wk_assets.kernels import compiled_median as compiled
 
-    fz, fy, fx = factors
-    if mode is DownsamplingMode.MEDIAN:
-        kernel = {
-            (1, 2): compiled.median_of_pairs,
-            (2, 1): compiled.median_of_2_rows,
-            (4, 1): compiled.median_of_4_rows,
-            (2, 2): compiled.median_of_pairs_in_2_rows,
-            (4, 2): compiled.median_of_pairs_in_4_rows,
-        }.get((fz * fy, fx))
+    rows_of_block, fx = factors[0] * factors[1], factors[2]
+    in_rows = {
+        (1, 2): compiled.median_of_pairs,
+        (2, 1): compiled.median_of_2_rows,
+        (4, 1): compiled.median_of_4_rows,
+        (2, 2): compiled.median_of_pairs_in_2_rows,
+        (4, 2): compiled.median_of_pairs_in_4_rows,
+    }.get((rows_of_block, fx))
+    count = rows_of_block * fx
+    if in_rows is not None:
+        _select_in_rows(in_rows, volume, factors, target)
+    elif count <= LARGEST_NETWORK:
+        _select_in_lanes(compiled.median_of_lanes, volume, factors, target, median_network(count))
     else:
-        kernel = {
-            (1, 4, 1): compiled.mode_of_4_rows,
-            (2, 2, 1): compiled.mode_of_4_rows,
-            (4, 1, 1): compiled.mode_of_4_rows,
-            (1, 2, 2): compiled.mode_of_pairs_in_2_rows,
-            (2, 1, 2): compiled.mode_of_pairs_in_2_slices,
-            (2, 2, 2): compiled.mode_of_pairs_in_4_rows,
-        }.get(factors)
-    if kernel is None:
-        return False
-    source, step = row_window(volume, writeable=False)
-    flat_target, target_step = row_window(target, writeable=True)
-    rows = _row_offsets(step, factors)
-    call(kernel, source, (fz * step[0], fy * step[1]), rows, flat_target, target_step, target.shape)
-    return True
-
-
-def _select_in_lanes(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
-    """Take median or mode of blocks of any size."""
-    from wk_assets.kernels import compiled_selection as compiled
-    from wk_assets.kernels.compilation import call
-
-    count = math.prod(factors)
-    if mode is DownsamplingMode.MEDIAN and count > LARGEST_NETWORK:
         _median_by_partition(volume, factors, target)
-        return
+
+
+def _mode(volume: NDArray[Any], factors: Factors, target: NDArray[Any]) -> None:
+    from wk_assets.kernels import compiled_mode as compiled
+
+    # the order of a block's voxels decides ties: 2 rows of one slice are another case than 2 rows of 2 slices
+    in_rows = {
+        (1, 4, 1): compiled.mode_of_4_rows,
+        (2, 2, 1): compiled.mode_of_4_rows,
+        (4, 1, 1): compiled.mode_of_4_rows,
+        (1, 2, 2): compiled.mode_of_pairs_in_2_rows,
+        (2, 1, 2): compiled.mode_of_pairs_in_2_slices,
+        (2, 2, 2): compiled.mode_of_pairs_in_4_rows,
+    }.get(factors)
+    if in_rows is not None:
+        _select_in_rows(in_rows, volume, factors, target)
+    else:
+        counter = _counter(math.prod(factors), volume.itemsize)
+        _select_in_lanes(compiled.mode_of_lanes, volume, factors, target, np.empty(0, counter))
+
+
+def _select_in_rows(kernel: Any, volume: NDArray[Any], factors: Factors, target: NDArray[Any]) -> None:
+    """Run a kernel that decides a block of 2, 4 or 8 voxels in registers."""
+    from wk_assets.kernels.compilation import call
+
     source, step = row_window(volume, writeable=False)
     flat_target, target_step = row_window(target, writeable=True)
-    pitch = max(1, LANES_BYTES // (count * volume.itemsize))
-    lanes = np.empty((count, pitch), volume.dtype)
-    if mode is DownsamplingMode.MEDIAN:
-        kernel, last = compiled.median_of_lanes, median_network(count)
-    else:
-        kernel, last = compiled.mode_of_lanes, np.empty(pitch, _counter(count, volume.itemsize))
+    block_step = (factors[0] * step[0], factors[1] * step[1])
+    call(kernel, source, block_step, _row_offsets(step, factors), flat_target, target_step, target.shape)
+
+
+def _select_in_lanes(
+    kernel: Any, volume: NDArray[Any], factors: Factors, target: NDArray[Any], last: NDArray[Any]
+) -> None:
+    """Run a kernel that decides blocks of any size; `last` is its last argument."""
+    from wk_assets.kernels.compilation import call
+
+    source, step = row_window(volume, writeable=False)
+    flat_target, target_step = row_window(target, writeable=True)
+    count = math.prod(factors)
+    lanes = np.empty((count, max(1, LANES_BYTES // (count * volume.itemsize))), volume.dtype)
     call(kernel, source, step, factors, flat_target, target_step, target.shape, lanes, last)
 
 
