@@ -1,6 +1,6 @@
 """Volumes for the tests of the engine: a source that is an array, and mags computed the slow way, one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,18 +26,19 @@ class ArraySource:
         self.fail_at = fail_at
         self.loaded: list[int] = []
 
-    def load_tasks(self, z_start: int, z_stop: int, out: NDArray[Any]) -> list[LoadTask]:
-        return [self._task(z, out[:, z - z_start]) for z in range(z_start, z_stop)]
+    def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
+        rows = (self._topleft.y, self._topleft.y + self._voxels.shape[2])
+        return [LoadTask((z, z + 1), rows, self._filler(z)) for z in range(z_start, z_stop)]
 
-    def _task(self, z: int, target: NDArray[Any]) -> LoadTask:
-        def load() -> tuple[SliceFact, ...]:
+    def _filler(self, z: int) -> Callable[[NDArray[Any]], tuple[SliceFact, ...]]:
+        def fill(out: NDArray[Any]) -> tuple[SliceFact, ...]:
             if z == self.fail_at:
                 raise RuntimeError(f"slice {z}")
             self.loaded.append(z)
-            target[...] = self._voxels[:, z - self._topleft.z]
+            out[:, 0] = self._voxels[:, z - self._topleft.z]
             return (SliceFact(z=z, minimum=0, maximum=z, total=0, zeros=0, nans=0, count=1),)
 
-        return load
+        return fill
 
 
 def mag_by_mag(

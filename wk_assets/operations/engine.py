@@ -27,27 +27,31 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wk_assets.errors import ShardCorruptError
+from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.kernels.border import symmetric_indices
 from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.kernels.pack import pack_chunk_row
 from wk_assets.operations.layer_record import SliceFact
 from wk_assets.operations.layer_request import Progress, ProgressListener
-from wk_assets.operations.pyramid_plan import LevelPlan, PyramidPlan
-from wk_assets.operations.slab_sources import SlabSource
+from wk_assets.operations.pyramid_plan import LevelPlan, MemoryPlan, PyramidPlan
+from wk_assets.operations.slab_sources import LoadTask, SlabSource
+from wk_assets.operations.slab_stores import MemorySlab, SlabStore, SpooledSlab
 from wk_assets.storage.chunk_codec import ChunkCodec
 from wk_assets.storage.durable import remove_tree, sync_directory, sync_file, write_atomically
 from wk_assets.storage.journal import Journal
 from wk_assets.storage.shard import ShardBuilder, ShardEntry, checksum_of
+from wk_assets.storage.stored_array import box_window, chunk_cells
 
 # Between two checkpoints: how much output may be lost to a crash, and how long a slow source may go unsaved.
 CHECKPOINT_BYTES = 256 << 20
@@ -69,18 +73,18 @@ class PassResult:
 class _Level:
     """What one level holds while the pass runs."""
 
-    def __init__(self, plan: LevelPlan, directory: Path) -> None:
+    def __init__(self, plan: LevelPlan, directory: Path, store: SlabStore) -> None:
         self.plan = plan
         self.directory = directory
         self.codec = ChunkCodec(plan.layout)
-        self.buffer = np.empty(plan.buffer_shape, plan.layout.dtype)
+        self.store = store
         self.slab = 0  # index of the slab that is being filled
         self.open: dict[str, ShardBuilder] = {}
         self.done: dict[str, ShardEntry] = {}
 
     @property
     def z_range(self) -> tuple[int, int]:
-        """Range of z that the buffer stands for."""
+        """Range of z that the store stands for."""
         return self.plan.slabs[self.slab]
 
     @property
@@ -89,13 +93,11 @@ class _Level:
         start, stop = self.z_range
         return max(start, self.plan.box.topleft.z), min(stop, self.plan.box.bottomright.z)
 
-    def window(self) -> NDArray[Any]:
-        """Return the part of the buffer that lies in the layer's box."""
-        (z0, z1), origin_z = self.valid_z, self.z_range[0]
-        x0, y0, _ = self.plan.box.topleft
-        x1, y1, _ = self.plan.box.bottomright
-        ox, oy = self.plan.origin_x, self.plan.origin_y
-        return self.buffer[:, z0 - origin_z : z1 - origin_z, y0 - oy : y1 - oy, x0 - ox : x1 - ox]
+    def begin(self, slab: int) -> None:
+        """Start to fill a slab; one behind the last is no slab."""
+        self.slab = slab
+        if slab < len(self.plan.slabs):
+            self.store.begin(self.z_range)
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ class Engine:
         mode: DownsamplingMode,
         source: SlabSource,
         staging: Path,
-        threads: int,
+        memory: MemoryPlan,
         listener: ProgressListener | None = None,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
@@ -127,12 +129,15 @@ class Engine:
         self._mode = mode
         self._source = source
         self._staging = staging
-        self._threads = threads
+        self._memory = memory
+        self._may_load = BoundedSemaphore(memory.load_workers)
+        self._may_work = BoundedSemaphore(memory.row_workers)
         self._listener = listener
         self._checkpoint_bytes = checkpoint_bytes
         self._journal = Journal(staging / "journal.jsonl")
         self._local_buffers: deque[dict[int, tuple[NDArray[Any], NDArray[np.bool_]]]] = deque()
         self._facts: list[SliceFact] = []
+        self._levels: list[_Level] = []
         self._written_bytes = 0
 
     def run(self) -> PassResult:
@@ -140,7 +145,8 @@ class Engine:
 
         Raises SourceError, StorageError. Whatever happens, nothing outside of the staging directory changes.
         """
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="wk-assets") as pool:
+        threads = max(self._memory.load_workers, self._memory.row_workers)
+        with ThreadPoolExecutor(threads, thread_name_prefix="wk-assets") as pool:
             self._pool = pool
             try:
                 try:
@@ -152,6 +158,9 @@ class Engine:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+            finally:
+                for level in self._levels:
+                    level.store.close()
         return PassResult(
             shards=tuple(tuple(level.done.values()) for level in self._levels if level.plan.stored),
             facts=tuple(sorted(self._facts, key=lambda fact: fact.z)),
@@ -165,29 +174,46 @@ class Engine:
 
     def _pass(self, first_slab: int) -> None:
         level = self._levels[0]
-        slabs = level.plan.slabs
-        buffers = (level.buffer, np.empty_like(level.buffer))
+        count = len(level.plan.slabs)
         self._since = _SinceCheckpoint(started=time.monotonic())
-        if first_slab < len(slabs):
-            level.buffer, level.slab = buffers[first_slab % 2], first_slab
-            loading = self._load(level)
-        for slab in range(first_slab, len(slabs)):
+        spare = self._store_of(0, "next") if self._memory.prefetch and first_slab + 1 < count else None
+        loading = self._start_loading(level, first_slab) if first_slab < count else []
+        for slab in range(first_slab, count):
             for load in loading:
                 self._since.facts.extend(load.result())
-            if slab + 1 < len(slabs):
-                level.buffer, level.slab = buffers[(slab + 1) % 2], slab + 1
-                loading = self._load(level)
-            level.buffer, level.slab = buffers[slab % 2], slab
+            if spare is not None and slab + 1 < count:
+                level.store, spare = spare, level.store
+                loading = self._start_loading(level, slab + 1)
+                level.store, spare = spare, level.store
+            level.slab = slab
             self._emit(0)
             self._report(slab)
-            last = slab + 1 == len(slabs)
+            if spare is not None:
+                level.store, spare = spare, level.store
+            elif slab + 1 < count:
+                loading = self._start_loading(level, slab + 1)
             waited = time.monotonic() - self._since.started
+            last = slab + 1 == count
             if last or self._since.size_bytes >= self._checkpoint_bytes or waited >= CHECKPOINT_SECONDS:
                 self._checkpoint(slab + 1)
+        if spare is not None:
+            spare.close()
 
-    def _load(self, level: _Level) -> list[Future[tuple[SliceFact, ...]]]:
-        start, stop = level.valid_z
-        return [self._pool.submit(task) for task in self._source.load_tasks(start, stop, level.window())]
+    def _start_loading(self, level: _Level, slab: int) -> list[Future[tuple[SliceFact, ...]]]:
+        level.begin(slab)
+        store = level.store
+
+        def load(task: LoadTask) -> tuple[SliceFact, ...]:
+            with self._may_load, store.writable(task.z, task.y) as block:
+                return task.fill(block)
+
+        return [self._pool.submit(load, task) for task in self._source.load_tasks(*level.valid_z)]
+
+    def _store_of(self, number: int, purpose: str) -> SlabStore:
+        plan = self._plan.levels[number]
+        if self._memory.spooled[number]:
+            return SpooledSlab(plan, self._staging / f"spool {number} {purpose}")
+        return MemorySlab(plan)
 
     def _report(self, slab: int) -> None:
         if self._listener is not None:
@@ -200,10 +226,10 @@ class Engine:
         """Encode the full slab of a level and hand it down to the next one."""
         level = self._levels[number]
         factors = level.plan.factors
+        level.store.seal()
         if factors is None:
             self._rows(number, encode=True, block=None)
         else:
-            _mirror_borders(level, factors)
             following = self._levels[number + 1]
             start, stop = level.valid_z
             begin, end = start // factors.z, -(-stop // factors.z)
@@ -216,32 +242,34 @@ class Engine:
                     self._emit(number + 1)
                 begin, encode = until, False
         self._close_shards(number)
-        level.slab += 1
+        if number:
+            level.begin(level.slab + 1)
 
     def _rows(self, number: int, *, encode: bool, block: tuple[int, int] | None) -> None:
         """Work on the rows of a slab in parallel; append what comes back in the order of the rows."""
         level = self._levels[number]
-        height = level.plan.buffer_shape[2]
-        factor_y = level.plan.factors.y if level.plan.factors else 1
-        step = max(level.plan.layout.chunk_shape.y, factor_y)
         encode = encode and level.plan.stored
         running: deque[Future[list[EncodedRow]]] = deque()
-        for row in range(0, height, step):
-            running.append(self._pool.submit(self._row, number, row, row + step, encode=encode, block=block))
-            if len(running) > 3 * self._threads:
+        for row in range(0, level.plan.buffer_shape[2], level.plan.row_step):
+            running.append(self._pool.submit(self._row, number, row, encode=encode, block=block))
+            if len(running) > 2 * self._memory.row_workers:
                 self._append(number, running.popleft().result())
         while running:
             self._append(number, running.popleft().result())
 
-    def _row(
-        self, number: int, first: int, last: int, *, encode: bool, block: tuple[int, int] | None
-    ) -> list[EncodedRow]:
-        encoded = self._encode_rows(self._levels[number], number, first, last) if encode else []
-        if block is not None:
-            self._downsample_rows(number, first, last, block)
+    def _row(self, number: int, first: int, *, encode: bool, block: tuple[int, int] | None) -> list[EncodedRow]:
+        level = self._levels[number]
+        last = first + level.plan.row_step
+        with self._may_work:
+            band, band_row = level.store.band(first, last)
+            encoded = self._encode_rows(level, number, first, last, band, band_row) if encode else []
+            if block is not None:
+                self._downsample_rows(number, first, last, block, band, band_row)
         return encoded
 
-    def _encode_rows(self, level: _Level, number: int, first: int, last: int) -> list[EncodedRow]:
+    def _encode_rows(
+        self, level: _Level, number: int, first: int, last: int, band: NDArray[Any], band_row: int
+    ) -> list[EncodedRow]:
         plan, layout = level.plan, level.plan.layout
         cx, cy, cz = layout.chunk_shape
         z0, z1 = (z - level.z_range[0] for z in level.valid_z)
@@ -255,16 +283,19 @@ class Engine:
                 np.empty(chunks_x, np.bool_),
             )
         packed, used = scratch[number]
+        valid = (z0, z1), (y0 - band_row, y1 - band_row), (x0, x1)
         rows: list[EncodedRow] = []
         for z in range(z0 // cz * cz, z1, cz):
             for y in range(max(first, y0 // cy * cy), min(last, y1), cy):
-                pack_chunk_row(level.buffer, (z, y), ((z0, z1), (y0, y1), (x0, x1)), (cz, cy, cx), packed, used)
+                pack_chunk_row(band, (z, y - band_row), valid, (cz, cy, cx), packed, used)
                 corner = Vec3Int(plan.origin_x // cx, (y + plan.origin_y) // cy, (z + level.z_range[0]) // cz)
                 rows.extend(_grouped(level, corner, packed, used))
         self._local_buffers.append(scratch)
         return rows
 
-    def _downsample_rows(self, number: int, first: int, last: int, block: tuple[int, int]) -> None:
+    def _downsample_rows(
+        self, number: int, first: int, last: int, block: tuple[int, int], band: NDArray[Any], band_row: int
+    ) -> None:
         level, following = self._levels[number], self._levels[number + 1]
         plan, target = level.plan, following.plan
         if plan.factors is None:
@@ -276,23 +307,19 @@ class Engine:
             return
         x0, x1 = target.box.topleft.x, target.box.bottomright.x
         z0, z1 = block
-        source_z, target_z = level.z_range[0], following.z_range[0]
-        downsample(
-            level.buffer[
-                :,
-                z0 * fz - source_z : z1 * fz - source_z,
-                y0 * fy - plan.origin_y : y1 * fy - plan.origin_y,
-                x0 * fx - plan.origin_x : x1 * fx - plan.origin_x,
-            ],
-            (fz, fy, fx),
-            self._mode,
-            following.buffer[
-                :,
-                z0 - target_z : z1 - target_z,
-                y0 - target.origin_y : y1 - target.origin_y,
-                x0 - target.origin_x : x1 - target.origin_x,
-            ],
-        )
+        source_z, source_y = level.z_range[0], plan.origin_y + band_row
+        with following.store.writable((z0, z1), (y0, y1)) as out:
+            downsample(
+                band[
+                    :,
+                    z0 * fz - source_z : z1 * fz - source_z,
+                    y0 * fy - source_y : y1 * fy - source_y,
+                    x0 * fx - plan.origin_x : x1 * fx - plan.origin_x,
+                ],
+                (fz, fy, fx),
+                self._mode,
+                out,
+            )
 
     def _append(self, number: int, rows: Iterable[EncodedRow]) -> None:
         level = self._levels[number]
@@ -358,7 +385,10 @@ class Engine:
 
     def _prepare(self) -> int:
         """Set up the levels, take up what the journal proves, and return the number of slabs that are done."""
-        self._levels = [_Level(plan, self._staging / plan.mag.to_layer_name()) for plan in self._plan.levels]
+        self._levels = [
+            _Level(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"))
+            for number, plan in enumerate(self._plan.levels)
+        ]
         self._facts = []
         slabs = 0
         builders: list[dict[str, ShardBuilder]] = [{} for _ in self._levels]
@@ -402,41 +432,38 @@ class Engine:
         if slabs == 0:
             return
         reached = self._levels[0].plan.slabs[slabs - 1][1]
-        self._levels[0].slab = slabs
         for number in range(1, len(self._levels)):
             below, level = self._levels[number - 1], self._levels[number]
             factors, box = below.plan.factors, level.plan.box
             if factors is None:
                 return
             filled = -(-min(reached, below.plan.box.bottomright.z) // factors.z)
-            level.slab = sum(min(stop, box.bottomright.z) <= filled for _, stop in level.plan.slabs)
+            level.begin(sum(min(stop, box.bottomright.z) <= filled for _, stop in level.plan.slabs))
             reached = level.plan.slabs[level.slab - 1][1] if level.slab else 0
             if level.slab < len(level.plan.slabs) and level.valid_z[0] < filled:
-                self._refill_level(number, filled, builders[number - 1])
+                self._refill_level(number, factors.z, filled, builders[number - 1])
 
-    def _refill_level(self, number: int, filled: int, below_shards: dict[str, ShardBuilder]) -> None:
+    def _refill_level(self, number: int, factor: int, filled: int, below_shards: dict[str, ShardBuilder]) -> None:
+        """Make the slices up to `filled` of a level's slab once more, from what the level below has stored."""
         below, level = self._levels[number - 1], self._levels[number]
-        factors = below.plan.factors
-        if factors is None:
-            return
-        resume_at = below.slab
-        keep = below.buffer
-        below.buffer = np.empty_like(keep)
+        resume_at, kept = below.slab, below.store
+        below.store = self._store_of(number - 1, "refill")  # its own slab may be half full as well
         begin = level.valid_z[0]
-        for slab, (start, stop) in enumerate(below.plan.slabs[:resume_at]):
-            first = max(begin, max(start, below.plan.box.topleft.z) // factors.z)
-            until = min(filled, -(-min(stop, below.plan.box.bottomright.z) // factors.z))
+        for slab, (start, stop) in enumerate(below.plan.slabs):
+            first = max(begin, max(start, below.plan.box.topleft.z) // factor)
+            until = min(filled, -(-min(stop, below.plan.box.bottomright.z) // factor))
             if first >= until:
                 continue
-            below.slab = slab
             if number == 1:
-                for load in self._load(below):
+                for load in self._start_loading(below, slab):
                     load.result()
             else:
+                below.begin(slab)
                 _read_back(below, below_shards)
-            _mirror_borders(below, factors)
+            below.store.seal()
             self._rows(number - 1, encode=False, block=(first, until))
-        below.buffer, below.slab = keep, resume_at
+        below.store.close()
+        below.store, below.slab = kept, resume_at
 
 
 def _grouped(level: _Level, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]) -> Iterable[EncodedRow]:
@@ -455,50 +482,25 @@ def _grouped(level: _Level, corner: Vec3Int, packed: NDArray[Any], used: NDArray
         yield Vec3Int(x, corner.y // per_shard.y, corner.z // per_shard.z), positions, chunks
 
 
-def _mirror_borders(level: _Level, factors: Vec3Int) -> None:
-    """Fill what is missing of the blocks at the layer's borders with mirrored voxels (source: numpy "symmetric")."""
-    plan = level.plan
-    ranges = []  # per axis z, y, x of the buffer: first and last voxel of the layer, and of whole blocks
-    for axis, origin in (("z", level.z_range[0]), ("y", plan.origin_y), ("x", plan.origin_x)):
-        start, stop = plan.box.get_bounds(axis)
-        factor = factors.get(axis)
-        ranges.append((start, stop, start // factor * factor, -(-stop // factor) * factor, origin))
-    limits = [(0, size) for size in level.buffer.shape[1:]]
-    window = [
-        slice(max(s - o, low), min(e - o, high)) for (s, e, _, _, o), (low, high) in zip(ranges, limits, strict=True)
-    ]
-    for number, (start, stop, first, last, origin) in enumerate(ranges):
-        for begin, end in ((first, start), (stop, last)):
-            if begin == end or begin - origin < 0 or end - origin > level.buffer.shape[number + 1]:
-                continue  # no border, or it lies in another slab
-            mirrored: list[Any] = [slice(None), *window]
-            mirrored[number + 1] = symmetric_indices(begin, end, start, stop) - origin
-            target: list[Any] = [slice(None), *window]
-            target[number + 1] = slice(begin - origin, end - origin)
-            level.buffer[tuple(target)] = level.buffer[tuple(mirrored)]
-            window[number] = slice(min(window[number].start, begin - origin), max(window[number].stop, end - origin))
-
-
 def _read_back(level: _Level, shards: dict[str, ShardBuilder]) -> None:
-    """Fill a level's buffer from the shards that are built already (only after a crash)."""
+    """Fill a level's slab from the shards that are built already (only after a crash)."""
     plan, layout = level.plan, level.plan.layout
     chunk_shape, per_shard = layout.chunk_shape, layout.chunks_per_shard
-    level.buffer[...] = 0
-    corner = Vec3Int(plan.origin_x, plan.origin_y, level.z_range[0])
-    depth, height, width = level.buffer.shape[1:]
-    grid = Vec3Int(width, height, min(depth, level.z_range[1] - level.z_range[0])) // chunk_shape
-    for z in range(grid.z):
-        for y in range(grid.y):
-            for x in range(grid.x):
-                chunk = corner // chunk_shape + Vec3Int(x, y, z)
+    box = BoundingBox(
+        plan.box.topleft.with_z(level.valid_z[0]), plan.box.size.with_z(level.valid_z[1] - level.valid_z[0])
+    )
+    top, bottom, step = box.topleft.y, box.bottomright.y, chunk_shape.y
+    for rows in pairwise([top, *range((top // step + 1) * step, bottom, step), bottom]):
+        part = BoundingBox(box.topleft.with_y(rows[0]), box.size.with_y(rows[1] - rows[0]))
+        with level.store.writable(level.valid_z, rows) as out:
+            out[...] = 0
+            for chunk in chunk_cells(part, chunk_shape):
                 builder = shards.get(layout.shard_key(chunk // per_shard))
-                if builder is None:
-                    continue
                 place = layout.index_position(chunk % per_shard)
-                stored = builder.read(int(np.ravel_multi_index(place, layout.index_shape)))
-                if stored is None:
+                stored = builder.read(int(np.ravel_multi_index(place, layout.index_shape))) if builder else None
+                if builder is None or stored is None:
                     continue
-                x0, y0, z0 = Vec3Int(x, y, z) * chunk_shape
-                level.buffer[:, z0 : z0 + chunk_shape.z, y0 : y0 + chunk_shape.y, x0 : x0 + chunk_shape.x] = (
-                    level.codec.decode(stored, str(builder.part_path))
-                )
+                cell = BoundingBox(chunk * chunk_shape, chunk_shape)
+                common = cell.intersected_with(part)
+                voxels = level.codec.decode(stored, str(builder.part_path))
+                out[box_window(common, part.topleft)] = voxels[box_window(common, cell.topleft)]

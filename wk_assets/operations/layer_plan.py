@@ -22,7 +22,7 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_record import LayerRecord, read_layer_record
 from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, LayerRequest
-from wk_assets.operations.pyramid_plan import PyramidPlan, plan_pyramid
+from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, fit_memory, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection, VolumeDescription
 from wk_assets.storage.manifest import Manifest, damaged_shards
@@ -57,6 +57,7 @@ class PassPlan:
 
     parent: Mag | None
     pyramid: PyramidPlan
+    memory: MemoryPlan
     mags: tuple[MagPlan, ...]
 
     @property
@@ -122,13 +123,8 @@ def plan_layer(
     box, channels, dtype = _extent(request, description, record)
     array = request.array.fitted_to(box.size)
     mags = _plan_mags(request, array, chosen, record, description, box, channels, dtype, read_checksums=read_checksums)
-    passes = _plan_passes(request, array, mags, box, channels, dtype)
-    peak = max((one.pyramid.peak_memory_bytes(compute.threads) for one in passes), default=0)
-    if peak > compute.memory_bytes:
-        raise PlanError(
-            f"layer {request.layer_name!r}: slices of {box.size.x} x {box.size.y} voxels ({channels} x {dtype}) need "
-            f"{peak >> 20} MiB of memory, the budget is {compute.memory_bytes >> 20} MiB. Raise `compute.memory`"
-        )
+    passes = _plan_passes(request, array, mags, box, channels, dtype, compute)
+    peak = max((one.memory.peak_bytes for one in passes), default=0)
     return LayerPlan(
         request=request,
         description=description,
@@ -277,6 +273,7 @@ def _plan_passes(
     box: BoundingBox,
     channels: int,
     dtype: np.dtype[Any],
+    compute: Compute,
 ) -> tuple[PassPlan, ...]:
     chains: list[list[MagPlan]] = []
     for plan in mags:
@@ -303,7 +300,8 @@ def _plan_passes(
             shard_shape=array.shard_shape,
             zstd_level=array.zstd_level,
         )
-        passes.append(PassPlan(parent=parent, pyramid=pyramid, mags=tuple(chain)))
+        memory = fit_memory(pyramid, threads=compute.threads, budget_bytes=compute.memory_bytes)
+        passes.append(PassPlan(parent=parent, pyramid=pyramid, memory=memory, mags=tuple(chain)))
     return tuple(passes)
 
 

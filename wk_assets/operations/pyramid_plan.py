@@ -5,7 +5,7 @@ for whole chunks and for whole blocks of the next level. All coordinates are vox
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -46,6 +46,11 @@ class LevelPlan:
         """Bytes of one buffer."""
         return prod(self.buffer_shape) * self.layout.dtype.itemsize
 
+    @property
+    def row_step(self) -> int:
+        """Rows of the buffer that one task works on: whole chunks, and whole blocks of the next level."""
+        return max(self.layout.chunk_shape.y, self.factors.y if self.factors else 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PyramidPlan:
@@ -53,17 +58,83 @@ class PyramidPlan:
 
     levels: tuple[LevelPlan, ...]
 
-    def peak_memory_bytes(self, threads: int) -> int:
-        """Return the most memory that the pass holds at once, as far as it can be said beforehand.
 
-        Two buffers of the first level (one fills while the other is used), one of each other level, and per thread
-        the chunks of the rows that it works on, packed and encoded, and one slice being decoded.
-        """
-        first = self.levels[0]
-        slices = threads * 2 * prod(first.buffer_shape[2:]) * first.buffer_shape[0] * first.layout.dtype.itemsize
-        rows = sum(4 * threads * _row_bytes(level) for level in self.levels)
-        buffers = first.buffer_bytes + sum(level.buffer_bytes for level in self.levels)
-        return RESIDENT_BYTES + buffers + rows + slices
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPlan:
+    """Say how a pass stays within its budget. The bytes that it writes do not depend on any of this.
+
+    `prefetch`: the next slab of level 0 is loaded while one is worked on (takes a second buffer). `spooled`: per level,
+    whether its slab is held in a file instead of in memory. `load_workers`, `row_workers`: threads per phase.
+    """
+
+    prefetch: bool
+    spooled: tuple[bool, ...]
+    load_workers: int
+    row_workers: int
+    peak_bytes: int
+    spool_bytes: int
+
+    def within(self, threads: int) -> "MemoryPlan":
+        """Return the plan for a run that has fewer threads than were planned with; more would not fit the budget."""
+        return replace(self, load_workers=min(self.load_workers, threads), row_workers=min(self.row_workers, threads))
+
+
+def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int) -> MemoryPlan:
+    """Find the fastest way through a pass within the budget: two buffers, else one, else spool files for large levels.
+
+    Raises PlanError if not even one slice, or one band of rows, fits.
+    """
+    slice_bytes = _slice_bytes(plan.levels[0])
+    nothing = (False,) * len(plan.levels)
+    for prefetch in (True, False):
+        peak = _peak(plan, prefetch=prefetch, spooled=nothing, load_workers=threads, row_workers=threads)
+        if peak <= budget_bytes:
+            return MemoryPlan(
+                prefetch=prefetch,
+                spooled=nothing,
+                load_workers=threads,
+                row_workers=threads,
+                peak_bytes=peak,
+                spool_bytes=0,
+            )
+    for count in range(1, len(plan.levels) + 1):  # the finest levels have the largest slabs
+        spooled = tuple(number < count for number in range(len(plan.levels)))
+        for workers in range(threads, 0, -1):
+            loaders = max(1, min(threads, (budget_bytes - RESIDENT_BYTES) // 2 // (2 * slice_bytes)))
+            peak = _peak(plan, prefetch=False, spooled=spooled, load_workers=loaders, row_workers=workers)
+            if peak <= budget_bytes:
+                spool_bytes = sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if out)
+                return MemoryPlan(
+                    prefetch=False,
+                    spooled=spooled,
+                    load_workers=loaders,
+                    row_workers=workers,
+                    peak_bytes=peak,
+                    spool_bytes=spool_bytes,
+                )
+    level = plan.levels[0]
+    needed = _peak(plan, prefetch=False, spooled=(True,) * len(plan.levels), load_workers=1, row_workers=1)
+    raise PlanError(
+        f"slices of {level.box.size.x} x {level.box.size.y} voxels ({level.layout.channels} x {level.layout.dtype}) need "
+        f"{-(-needed >> 20)} MiB of memory even one at a time, the budget is {budget_bytes >> 20} MiB. "
+        "Raise `compute.memory`"
+    )
+
+
+def _peak(plan: PyramidPlan, *, prefetch: bool, spooled: tuple[bool, ...], load_workers: int, row_workers: int) -> int:
+    """Return the most memory that a pass holds at once: buffers, and what the threads of a phase work on."""
+    held = sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if not out)
+    if prefetch:
+        held += plan.levels[0].buffer_bytes
+    # a slice's file is read whole, and decoded beside the slab if the slab is not in memory
+    loading = load_workers * _slice_bytes(plan.levels[0]) * (2 if spooled[0] else 1)
+    working = 0
+    for number, level in enumerate(plan.levels):
+        rows = _row_bytes(level)
+        band = _band_bytes(level) if spooled[number] else 0
+        below = _band_bytes(level) // 2 if number + 1 < len(spooled) and spooled[number + 1] else 0
+        working = max(working, row_workers * (4 * rows + 2 * band + below))
+    return RESIDENT_BYTES + held + (loading + working if prefetch else max(loading, working))
 
 
 def plan_pyramid(
@@ -156,6 +227,17 @@ def _slabs(start: int, stop: int, depth: int, factor: int) -> tuple[tuple[int, i
     return tuple(pairwise(cuts))
 
 
+def _slice_bytes(level: LevelPlan) -> int:
+    return level.layout.channels * level.box.size.x * level.box.size.y * level.layout.dtype.itemsize
+
+
 def _row_bytes(level: LevelPlan) -> int:
+    """Return the bytes of one row of chunks, all channels."""
     channels, _, _, width = level.buffer_shape
     return channels * width * level.layout.chunk_shape.y * level.layout.chunk_shape.z * level.layout.dtype.itemsize
+
+
+def _band_bytes(level: LevelPlan) -> int:
+    """Return the bytes of the rows that one task works on, the whole slab deep."""
+    channels, depth, _, width = level.buffer_shape
+    return channels * depth * level.row_step * width * level.layout.dtype.itemsize

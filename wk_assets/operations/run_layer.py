@@ -145,7 +145,7 @@ def _build(
             mode=plan.request.mode,
             source=source,
             staging=staging,
-            threads=compute.threads,
+            memory=one.memory.within(compute.threads),
             listener=listener,
             checkpoint_bytes=checkpoint_bytes,
         ).run()

@@ -4,6 +4,7 @@ A source hands out load tasks: each fills its own part of a slab, so that they m
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -16,17 +17,26 @@ from wk_assets.operations.layer_record import SliceFact
 from wk_assets.readers.volume import VolumeReader
 from wk_assets.storage.stored_array import StoredArray
 
-LoadTask = Callable[[], tuple[SliceFact, ...]]
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTask:
+    """One block to be loaded: slices `z`, rows `y` (world voxels of the source's mag), all x of the layer's box.
+
+    `fill` fills an array (c, z, y, x) of just that block, any strides, x contiguous.
+    """
+
+    z: Range
+    y: Range
+    fill: Callable[[NDArray[Any]], tuple[SliceFact, ...]]
 
 
 class SlabSource(Protocol):
     """Fill slices of a layer's box."""
 
-    def load_tasks(self, z_start: int, z_stop: int, out: NDArray[Any]) -> list[LoadTask]:
-        """Return tasks that together fill `out`, (c, z_stop - z_start, y, x): the box's window of these slices.
-
-        z counts voxels of the source's mag, world coordinates. A task may raise SourceError or StorageError.
-        """
+    def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
+        """Return tasks that together fill the box's window of these slices. They may raise SourceError, StorageError."""
         ...
 
 
@@ -36,13 +46,15 @@ class ImageSource:
     def __init__(self, reader: VolumeReader, topleft: Vec3Int) -> None:
         self._reader = reader
         self._first_z = topleft.z
+        self._rows = (topleft.y, topleft.y + reader.description.size.y)
 
-    def load_tasks(self, z_start: int, z_stop: int, out: NDArray[Any]) -> list[LoadTask]:
+    def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
         """Return one task per slice."""
-        return [self._task(z, out[:, z - z_start]) for z in range(z_start, z_stop)]
+        return [LoadTask((z, z + 1), self._rows, self._filler(z)) for z in range(z_start, z_stop)]
 
-    def _task(self, z: int, target: NDArray[Any]) -> LoadTask:
-        def load() -> tuple[SliceFact, ...]:
+    def _filler(self, z: int) -> Callable[[NDArray[Any]], tuple[SliceFact, ...]]:
+        def fill(out: NDArray[Any]) -> tuple[SliceFact, ...]:
+            target = out[:, 0]
             record = self._reader.read_slice(z - self._first_z, target)
             measured = slice_statistics(target[:, None])
             problem = record.problem
@@ -63,7 +75,7 @@ class ImageSource:
                 ),
             )
 
-        return load
+        return fill
 
 
 class StoredSource:
@@ -73,25 +85,22 @@ class StoredSource:
         self._array = array
         self._box = box_in_mag
 
-    def load_tasks(self, z_start: int, z_stop: int, out: NDArray[Any]) -> list[LoadTask]:
+    def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
         """Return one task per row of chunks; there is nothing to say of single slices."""
         top, bottom, step = self._box.topleft.y, self._box.bottomright.y, self._array.chunk_shape.y
         cuts = [top, *range((top // step + 1) * step, bottom, step), bottom]
-        return [
-            self._task(z_start, z_stop, first, last, out[:, :, first - top : last - top])
-            for first, last in pairwise(cuts)
-        ]
+        z = (z_start, z_stop)
+        return [LoadTask(z, rows, self._filler(z, rows)) for rows in pairwise(cuts)]
 
-    def _task(self, z_start: int, z_stop: int, y_start: int, y_stop: int, target: NDArray[Any]) -> LoadTask:
-        box = BoundingBox(
-            (self._box.topleft.x, y_start, z_start), (self._box.size.x, y_stop - y_start, z_stop - z_start)
-        )
+    def _filler(self, z: Range, y: Range) -> Callable[[NDArray[Any]], tuple[SliceFact, ...]]:
+        corner = (self._box.topleft.x, y[0], z[0])
+        box = BoundingBox(corner, (self._box.size.x, y[1] - y[0], z[1] - z[0]))
 
-        def load() -> tuple[SliceFact, ...]:
-            self._array.read_into(box, target)
+        def fill(out: NDArray[Any]) -> tuple[SliceFact, ...]:
+            self._array.read_into(box, out)
             return ()
 
-        return load
+        return fill
 
 
 def _plain(value: Any) -> int | float:

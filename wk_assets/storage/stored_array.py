@@ -88,14 +88,14 @@ class StoredArray:
         """Fill `out`, shape (c, z, y, x), with the voxels of the box. Raises what `read` raises."""
         if box_in_mag.is_empty():
             return
-        corner = np.array(tuple(box_in_mag.topleft))
-        for cell in _cells(box_in_mag, self.shard_shape):
+        corner = box_in_mag.topleft
+        for cell in chunk_cells(box_in_mag, self.shard_shape):
             key = self.array_layout.shard_key(cell)
             shard_box = BoundingBox(cell * self.shard_shape, self.shard_shape).intersected_with(box_in_mag)
             if key not in self._promised:
-                out[_window(shard_box, corner)] = 0
+                out[box_window(shard_box, corner)] = 0
                 continue
-            chunks = list(_cells(shard_box, self.chunk_shape))
+            chunks = list(chunk_cells(shard_box, self.chunk_shape))
             inside = [chunk - cell * self.array_layout.chunks_per_shard for chunk in chunks]
             positions = [
                 int(np.ravel_multi_index(self.array_layout.index_position(place), self.array_layout.index_shape))
@@ -104,15 +104,16 @@ class StoredArray:
             for chunk, stored in zip(chunks, self._shard(key).read(positions), strict=True):
                 chunk_box = BoundingBox(chunk * self.chunk_shape, self.chunk_shape)
                 part = chunk_box.intersected_with(shard_box)
-                window = _window(part, corner)
+                window = box_window(part, corner)
                 if stored is None:
                     out[window] = 0
                 else:
                     voxels = self._codec.decode(stored, f"{self.path / key}, chunk {tuple(chunk)}")
-                    out[window] = voxels[_window(part, np.array(tuple(chunk_box.topleft)))]
+                    out[window] = voxels[box_window(part, chunk_box.topleft)]
 
 
-def _cells(box: BoundingBox, shape: Vec3Int) -> Iterator[Vec3Int]:
+def chunk_cells(box: BoundingBox, shape: Vec3Int) -> Iterator[Vec3Int]:
+    """Yield the grid positions of the cells of `shape` that a box touches, x fastest."""
     first, last = box.topleft // shape, box.bottomright.ceildiv(shape)
     for z in range(first.z, last.z):
         for y in range(first.y, last.y):
@@ -120,7 +121,8 @@ def _cells(box: BoundingBox, shape: Vec3Int) -> Iterator[Vec3Int]:
                 yield Vec3Int(x, y, z)
 
 
-def _window(box: BoundingBox, corner: NDArray[Any]) -> tuple[slice, ...]:
-    start = np.array(tuple(box.topleft)) - corner
-    stop = start + np.array(tuple(box.size))
-    return (slice(None), *(slice(int(start[axis]), int(stop[axis])) for axis in (2, 1, 0)))
+def box_window(box: BoundingBox, corner: Vec3Int) -> tuple[slice, ...]:
+    """Return the index of a box in an array (c, z, y, x) whose first voxel is `corner`."""
+    x, y, z = box.topleft - corner
+    width, height, depth = box.size
+    return (slice(None), slice(z, z + depth), slice(y, y + height), slice(x, x + width))
