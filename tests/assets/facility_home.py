@@ -26,7 +26,7 @@ instruments:
       - {name: nuclei, category: color, files: "nuclei_z*.tif", axes: yx}
       - {name: labels, category: segmentation, files: "labels.tif", axes: zyx}
     pyramid: {coarsest: 4-4-2}
-    array: {chunk: 32, shard: 64, zstd_level: 1}
+    array: {chunk: 32, shard: 64, compression: fast}
 """
 
 SIZE_ZYX = (12, 70, 90)

@@ -25,7 +25,7 @@ instruments:
     layers:
       - {name: nuclei, category: color, files: "nuclei_z*.tif", axes: yx}
       - {name: labels, category: segmentation, files: "labels.tif", axes: zyx}
-    array: {chunk: 32, shard: 64, zstd_level: 1}
+    array: {chunk: 32, shard: 64, compression: fast}
 """
 
 SHAPE_ZYX = (6, 40, 48)

@@ -86,18 +86,53 @@ def test_the_mags_are_those_that_were_asked_for(
 
 
 @pytest.mark.parametrize("layout", ["ome", "webknossos"])
-@pytest.mark.parametrize("level", ["-1", "9"])
+@pytest.mark.parametrize(("asked", "level"), [("none", None), ("compact", 9), ("zstd:7", 7), ("auto", 1)])
 def test_layout_and_compression_are_written_as_asked(
-    command: Command, stack: Path, tmp_path: Path, layout: str, level: str
+    command: Command, stack: Path, tmp_path: Path, layout: str, asked: str, level: int | None
 ) -> None:
     target = tmp_path / "dataset"
 
-    outcome = command("convert", stack, target, *VOXEL_SIZE, "--axes", "yx", "--layout", layout, "--zstd-level", level)
+    outcome = command("convert", stack, target, *VOXEL_SIZE, "--axes", "yx", "--layout", layout, "--compression", asked)
 
     array = StoredArray.open(target / "color" / "1")
     assert outcome.code == ExitCode.OK
     assert array.layout == layout
-    assert array.array_layout.zstd_level == (None if level == "-1" else 9)
+    assert array.array_layout.zstd_level == level
+
+
+def test_a_compression_that_nobody_knows_is_a_mistake(command: Command, stack: Path, tmp_path: Path) -> None:
+    outcome = command("convert", stack, tmp_path / "dataset", *VOXEL_SIZE, "--axes", "yx", "--compression", "lz4")
+
+    assert outcome.code == ExitCode.CONFIGURATION
+    assert "'lz4'" in outcome.err
+    assert "zstd:LEVEL" in outcome.err
+
+
+def test_the_choice_of_auto_is_made_once(command: Command, stack: Path, tmp_path: Path) -> None:
+    """A rerun takes the level that the images have already, and finds nothing to do."""
+    target = tmp_path / "dataset"
+    options = (stack, target, *VOXEL_SIZE, "--axes", "yx")
+    assert command("convert", *options, "--compression", "zstd:5").code == ExitCode.OK
+
+    again = command("convert", *options, "--json")
+
+    assert again.code == ExitCode.OK
+    assert all(mag["reused"] for mag in again.document["layers"][0]["mags"])
+
+
+def test_a_dry_run_estimates_bytes_and_seconds(command: Command, stack: Path, tmp_path: Path) -> None:
+    options = (stack, tmp_path / "dataset", *VOXEL_SIZE, "--axes", "yx", "--dry-run")
+
+    document = command("convert", *options, "--json").document
+    text = command("convert", *options).out
+
+    (layer,) = document["layers"]
+    assert layer["compression"] == "zstd 1"
+    assert 0 < layer["estimate"]["stored_bytes"] < layer["written_bytes_at_most"] * 7
+    assert layer["estimate"]["seconds"] >= 0
+    assert document["estimated_bytes"] == layer["estimate"]["stored_bytes"]
+    assert "estimate for color: zstd 1" in text
+    assert "judged by a sample of 1 chunk" in text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from wk_assets.facility.catalogue import Catalogue
 from wk_assets.facility.catalogue_entry import EntryStatus
 from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.registration import register
+from wk_assets.operations.chunk_sample import ChunkSampler
 
 Configured = Callable[..., Configuration]
 
@@ -209,3 +210,50 @@ def test_a_folder_outside_of_the_home_keeps_its_whole_path(configured: Configure
     configuration = configured()
 
     assert register(configuration, scanned(configuration, elsewhere)).folder == elsewhere.as_posix()
+
+
+def test_auto_compression_is_decided_by_a_sample_and_recorded(configured: Configured, home: Path) -> None:
+    folder = home / "inbox" / "run 1"
+    noise = np.random.default_rng(0).integers(1, 255, (3, 64, 64), np.uint8)
+    folder.mkdir()
+    for z in range(3):
+        tifffile.imwrite(folder / f"nuclei_z{z:03}.tif", noise[z])
+    write_slices(folder, "labels", shape=(64, 64), dtype="uint32")
+    configuration = configured(array={"compression": "auto"})
+
+    nuclei, labels = register(configuration, scanned(configuration, folder)).layers
+
+    assert nuclei.compression is not None
+    assert (nuclei.compression.choice, nuclei.compression.chunk) == ("auto", (32, 32, 32))
+    assert nuclei.compression.zstd_level == 1
+    assert set(nuclei.compression.ratios) == {1, 2, 3, 4, 5}
+    assert labels.compression is not None
+    assert labels.compression.stored_fraction < nuclei.compression.stored_fraction
+
+
+def test_what_a_sample_decided_stays_while_the_files_stay(
+    configured: Configured, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = configured()
+    first = register(configuration, scanned(configuration, run))
+    sampled: list[Any] = []
+    sample = ChunkSampler.sample
+
+    def counted(sampler: ChunkSampler, *arguments: Any) -> Any:
+        sampled.append(arguments)
+        return sample(sampler, *arguments)
+
+    monkeypatch.setattr(ChunkSampler, "sample", counted)
+
+    assert register(configuration, scanned(configuration, run)) == first
+    assert not sampled
+
+    write_slices(run, "nuclei", count=4, shape=(500, 900), dtype="uint16")
+    register(configuration, scanned(configuration, run))
+    assert len(sampled) == 1  # the labels are the same files as before
+
+
+def test_a_given_level_needs_no_sample(configured: Configured, run: Path) -> None:
+    configuration = configured(array={"compression": "fast"})
+
+    assert {layer.compression for layer in register(configuration, scanned(configuration, run)).layers} == {None}

@@ -16,6 +16,7 @@ from wk_assets.facility.requests import dataset_request, layer_request, source_f
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.operations.compression import FALLBACK_LEVEL
 
 Configured = Callable[..., Configuration]
 
@@ -36,7 +37,7 @@ def registered(configuration: Configuration, folder: Path) -> CatalogueEntry:
 
 
 def test_a_layer_is_requested_as_it_was_registered_and_configured(configured: Configured, run: Path) -> None:
-    configuration = configured(array={"chunk": 16, "shard": [64, 64, 32], "zstd_level": None})
+    configuration = configured(array={"chunk": 16, "shard": [64, 64, 32], "compression": "none"})
     entry = registered(configuration, run)
 
     request = layer_request(configuration, entry, "labels")
@@ -52,6 +53,34 @@ def test_a_layer_is_requested_as_it_was_registered_and_configured(configured: Co
     assert request.source.root == run == source_folder(configuration, entry)
     assert [file.name for file in request.source.files] == ["labels_z0.tif", "labels_z1.tif", "labels_z2.tif"]
     assert request.source.axes == "yx"
+
+
+@pytest.mark.parametrize(
+    ("compression", "level"),
+    [("fast", 1), ("webknossos", 5), ({"zstd": 7}, 7), ("zstd:2", 2), ({"auto": 50}, 1), ("none", None)],
+)
+def test_the_configured_compression_is_taken(
+    configured: Configured, run: Path, compression: object, level: int | None
+) -> None:
+    configuration = configured(array={"compression": compression})
+
+    assert layer_request(configuration, registered(configuration, run), "nuclei").array.zstd_level == level
+
+
+def test_what_a_sample_decided_is_requested_ever_after(configured: Configured, run: Path) -> None:
+    configuration = configured()
+    entry = registered(configuration, run)
+    decided = entry.layers[0].compression
+    assert decided is not None
+    other = entry.layers[0].model_copy(update={"compression": decided.model_copy(update={"zstd_level": 4})})
+    unsampled = entry.layers[0].model_copy(update={"compression": None})
+
+    levels = [
+        layer_request(configuration, entry.model_copy(update={"layers": (layer,)}), "nuclei").array.zstd_level
+        for layer in (other, unsampled)
+    ]
+
+    assert levels == [4, FALLBACK_LEVEL]
 
 
 def test_the_dataset_is_requested_with_its_layers_in_order(configured: Configured, run: Path) -> None:

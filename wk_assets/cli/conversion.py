@@ -3,8 +3,7 @@
 Joins readers, the mag ladder and operations for images that no instrument of a configuration wrote.
 """
 
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import get_args
@@ -16,6 +15,7 @@ from wk_assets.errors import (
     InvalidNameError,
     MissingSliceError,
     NotADatasetError,
+    PropertiesError,
     TargetNotWritableError,
     VoxelSizeError,
 )
@@ -24,8 +24,11 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import SamplingMode, default_coarsest_mag, mag_ladder
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.chunk_sample import ChunkSampler
 from wk_assets.operations.commit_dataset import DatasetRequest, DatasetResult, commit_dataset
+from wk_assets.operations.compression import AUTO, PROBED_LEVELS, Compression, probe_compression
 from wk_assets.operations.compute import Compute
+from wk_assets.operations.estimate_layer import estimated
 from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
 from wk_assets.operations.layer_plan import LayerPlan
 from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
@@ -36,6 +39,8 @@ from wk_assets.properties.names import check_layer_name
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import MeasuredVoxelSize, SourceSelection, VolumeDescription
 from wk_assets.storage.array_layout import Layout
+from wk_assets.storage.durable import free_bytes
+from wk_assets.storage.stored_array import StoredArray
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
@@ -52,19 +57,22 @@ class ConversionOptions:
     axes: str | None = None
     channel: int | None = None
     layout: Layout = Layout.OME
-    zstd_level: int | None = 3
+    compression: str = AUTO
     mags: str | None = None
     sampling: SamplingMode = SamplingMode.ANISOTROPIC
     mode: DownsamplingMode | None = None
 
 
-def conversion_request(source: Path, target: Path, options: ConversionOptions) -> LayerRequest:
-    """Build the request of the layer; opens the headers of the images.
+def conversion_request(
+    source: Path, target: Path, options: ConversionOptions, sampler: ChunkSampler | None = None
+) -> LayerRequest:
+    """Build the request of the layer; opens the headers of the images, and samples them if that is to decide the level.
 
     Raises InputError for an option that is wrong, SourceError for images that can not be imported.
     """
     _require_place(target)
     category = _category(options.category)
+    compression = Compression.parse(options.compression)
     name = check_layer_name(options.layer_name or category)
     selection = SourceSelection(
         root=source if source.is_dir() else source.parent,
@@ -75,8 +83,18 @@ def conversion_request(source: Path, target: Path, options: ConversionOptions) -
     )
     with open_volume(selection) as reader:
         description = reader.description
-    if description.voxel_size is None:
-        raise VoxelSizeError(f"{source}: the files do not say how large a voxel is; give --voxel-size x,y,z and --unit")
+        if description.voxel_size is None:
+            raise VoxelSizeError(
+                f"{source}: the files do not say how large a voxel is; give --voxel-size x,y,z and --unit"
+            )
+        array = ArraySettings(layout=options.layout, zstd_level=compression.zstd_level)
+        if compression.tolerance is not None:
+            stored = _level_of_the_same_images(target, name, description)
+            if stored is None:
+                fitted = array.fitted_to(description.size)
+                sample = (sampler or ChunkSampler()).sample(selection, fitted.chunk_shape, reader)
+                stored = probe_compression(sample, fitted, tolerance=compression.tolerance).chosen
+            array = replace(array, zstd_level=stored)
     voxel_size = description.voxel_size.voxel_size
     usual = DownsamplingMode.MODE if category == "segmentation" else DownsamplingMode.MEDIAN
     return LayerRequest(
@@ -87,19 +105,19 @@ def conversion_request(source: Path, target: Path, options: ConversionOptions) -
         voxel_size=voxel_size,
         mags=(Mag(1), *_coarser_mags(options, voxel_size, description, target)),
         mode=usual if options.mode is None else options.mode,
-        array=ArraySettings(layout=options.layout, zstd_level=options.zstd_level),
+        array=array,
     )
 
 
 def carry_out(
-    plan: LayerPlan, compute: Compute, listener: ProgressListener | None = None
+    plan: LayerPlan, compute: Compute, listener: ProgressListener | None = None, sampler: ChunkSampler | None = None
 ) -> tuple[LayerResult, tuple[CheckOutcome, ...], DatasetResult | None]:
     """Run the plan, check the layer, commit the dataset: None instead of it if a check of severity error failed.
 
     Raises DiskFullError before anything is written, and what the operations raise.
     """
     request = plan.request
-    _require_disk(plan)
+    _require_disk(plan, compute, sampler)
     dataset = _dataset_request(request)
     result = run_layer(plan, compute, listener)
     record = read_layer_record(request.dataset_path, request.layer_name)
@@ -201,14 +219,29 @@ def _dataset_request(request: LayerRequest) -> DatasetRequest:
     )
 
 
-def _require_disk(plan: LayerPlan) -> None:
+def _level_of_the_same_images(target: Path, layer_name: str, description: VolumeDescription) -> int | None:
+    """Return the zstd level that was chosen when these very files were converted before: a choice is made once."""
+    record = read_layer_record(target, layer_name)
+    if record is None:
+        return None
+    known = {(one.relative_path, one.size_bytes, one.mtime_ns) for one in record.sources}
+    if known != {(file.relative_path, file.size_bytes, file.mtime_ns) for file in description.files}:
+        return None
+    try:
+        level = StoredArray.open(target / record.mags[0].path).array_layout.zstd_level
+    except (NotADatasetError, PropertiesError):
+        return None  # damaged: it will be made anew, by the same sample as before
+    return level if level in PROBED_LEVELS else None
 
-    folder = plan.request.dataset_path.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if plan.raw_bytes > free:
+
+def _require_disk(plan: LayerPlan, compute: Compute, sampler: ChunkSampler | None) -> None:
+    """Raise DiskFullError if the layer will not fit: judged by its raw bytes, and only if these do not, by a sample."""
+    free = free_bytes(plan.request.dataset_path)
+    if plan.raw_bytes <= free:
+        return
+    plan = estimated(plan, compute, sampler)
+    if plan.disk_bytes > free:
         raise DiskFullError(
-            f"{plan.request.dataset_path}: the layer needs at most {plan.raw_bytes} bytes, {free} are free; "
+            f"{plan.request.dataset_path}: the layer needs about {plan.disk_bytes} bytes, {free} are free; "
             "make room, or choose another target"
         )

@@ -42,9 +42,14 @@ def convert(
     layout: Annotated[
         Layout, typer.Option("--layout", help="ome: WEBKNOSSOS and OME-Zarr 0.5 at once; webknossos: plain.")
     ] = Layout.OME,
-    zstd_level: Annotated[
-        int, typer.Option("--zstd-level", min=-1, max=22, help="1 (fast) to 22 (small); -1: no compression.")
-    ] = 3,
+    compression: Annotated[
+        str,
+        typer.Option(
+            "--compression",
+            help="auto: the lowest zstd level within 2 % of the smallest, by a sample of the images (auto:10 within "
+            "10 %); or fast (1), webknossos (5), compact (9), none, zstd:LEVEL.",
+        ),
+    ] = "auto",
     no_downsample: Annotated[bool, typer.Option("--no-downsample", help="Make the finest mag alone.")] = False,
     mags: Annotated[
         str | None,
@@ -68,6 +73,8 @@ def convert(
     from wk_assets.cli.plan_report import layer_documents, show_layers, total_document
     from wk_assets.cli.progress import shown_progress
     from wk_assets.cli.result_report import check_documents, result_documents, show_results
+    from wk_assets.operations.chunk_sample import ChunkSampler
+    from wk_assets.operations.estimate_layer import estimated
     from wk_assets.operations.layer_plan import plan_layer
 
     started = time.monotonic()
@@ -81,13 +88,15 @@ def convert(
         axes=axes,
         channel=channel,
         layout=layout,
-        zstd_level=None if zstd_level < 0 else zstd_level,
+        compression=compression,
         mags="" if no_downsample else mags,
         sampling=sampling,
         mode=mode,
     )
-    planned = plan_layer(conversion_request(source, target, options), compute)
+    sampler = ChunkSampler(compute.threads)
+    planned = plan_layer(conversion_request(source, target, options, sampler), compute)
     if dry_run:
+        planned = estimated(planned, compute, sampler)
         if as_json:
             show_json({"dataset_path": str(target), **total_document([planned]), "layers": layer_documents([planned])})
         else:
@@ -95,7 +104,7 @@ def convert(
             show_layers([planned])
         return
     with shown_progress(planned.request.layer_name, quiet=as_json) as listener:
-        result, checks, committed = carry_out(planned, compute, listener)
+        result, checks, committed = carry_out(planned, compute, listener, sampler)
     named_checks = [(result.layer_name, outcome) for outcome in checks]
     if as_json:
         show_json(

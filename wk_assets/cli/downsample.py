@@ -41,6 +41,7 @@ def downsample(
     from wk_assets.cli.result_report import result_documents, show_results
     from wk_assets.geometry.mag import Mag
     from wk_assets.operations.commit_dataset import commit_dataset
+    from wk_assets.operations.estimate_layer import estimated
     from wk_assets.operations.layer_plan import plan_layer
     from wk_assets.operations.run_layer import run_layer
 
@@ -49,6 +50,7 @@ def downsample(
     request = _request(dataset, layer, tuple(mag or ()), mode)
     planned = plan_layer(request, compute, wanted=[Mag(text) for text in mag] if mag else request.mags[1:])
     if dry_run:
+        planned = estimated(planned, compute)
         if as_json:
             show_json({**total_document([planned]), "layers": layer_documents([planned])})
         else:

@@ -1,4 +1,4 @@
-"""`wk-assets plan FOLDER`: what an import would do. Opens headers; moves nothing, writes nothing."""
+"""`wk-assets plan FOLDER`: what an import would do. Opens headers and samples voxels; moves nothing, writes nothing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +21,7 @@ def plan(
     instrument: InstrumentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what an import would do: files, bytes, shards, mags, peak memory. Moves nothing."""
+    """Say what an import would do: files, bytes, shards, mags, peak memory, time. Moves nothing."""
     from wk_assets.cli.acquisition_folder import acquisition_of
 
     configuration = configuration_of(home)
@@ -37,6 +37,7 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
     from wk_assets.facility.ingest import plan_ingest
     from wk_assets.facility.naming import dataset_name
     from wk_assets.facility.registration import describe
+    from wk_assets.operations.chunk_sample import ChunkSampler
 
     settings = configuration.instrument(acquisition.instrument)
     known = Catalogue(configuration.catalogue_folder).find(acquisition.instrument, acquisition.name)
@@ -45,7 +46,9 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
         if known is None
         else known.dataset
     )
-    planned = plan_ingest(configuration, describe(configuration, acquisition, name), configuration.compute())
+    sampler = ChunkSampler(configuration.compute().threads)
+    entry = describe(configuration, acquisition, name, known=known, sampler=sampler)
+    planned = plan_ingest(configuration, entry, configuration.compute()).estimated(configuration.compute(), sampler)
     verdict = verdict_of(configuration, acquisition)
     if as_json:
         show_json(
@@ -60,7 +63,6 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
             }
         )
         return
-    entry = planned.entry
     headline(f"{acquisition.name} ({acquisition.instrument}) -> {configuration.storage_root / entry.dataset}")
     size = entry.voxel_size
     say(f"source: {counted(len(acquisition.files), 'file')}, {bytes_text(acquisition.size_bytes)}")
@@ -70,7 +72,7 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
     if not verdict.finished:
         warn(f"not finished: {verdict.reason}")
     show_layers(planned.layers)
-    say(f"disk: needs at most {bytes_text(planned.needed_bytes)}, {bytes_text(planned.free_bytes)} are free")
+    say(f"disk: {bytes_text(planned.needed_bytes)} are asked for, {bytes_text(planned.free_bytes)} are free")
 
 
 def _heading(configuration: "Configuration", acquisition: "Acquisition", planned: "IngestPlan") -> dict[str, Any]:

@@ -55,6 +55,21 @@ class StoredVoxelSize(_Stored):
         return cls(x=x, y=y, z=z, unit=measured.voxel_size.unit, source=measured.source)
 
 
+class SampledCompression(_Stored):
+    """What a sample of a layer's source decided: made once, so that every mag and every rerun take the same level."""
+
+    choice: str  # what the configuration asked for, e.g. auto
+    chunk: tuple[int, int, int]  # voxels x, y, z of the chunks that were encoded
+    zstd_level: int
+    ratios: dict[int, float]  # by level: raw bytes by stored bytes of the sample
+    used_fraction: float = Field(ge=0, le=1)  # of chunks that hold anything but zero
+
+    @property
+    def stored_fraction(self) -> float:
+        """Give stored bytes by raw bytes of the whole layer, as far as a sample tells."""
+        return self.used_fraction / self.ratios[self.zstd_level] if self.ratios else 0.0
+
+
 class CatalogueLayer(_Stored):
     """One layer of a dataset: what its source's headers said when it was registered."""
 
@@ -68,6 +83,7 @@ class CatalogueLayer(_Stored):
     files: int = Field(ge=1)  # how many source files
     source_bytes: int = Field(ge=0)
     signature: str  # digest over the layer's own files
+    compression: SampledCompression | None = None  # None: nothing was sampled, the configuration names the level
 
     @field_validator("name")
     @classmethod

@@ -18,7 +18,7 @@ def require_free_disk(path: Path, needed_bytes: int, minimum_free_bytes: int) ->
     has = free_bytes(path)
     if needed_bytes and needed_bytes + minimum_free_bytes > has:
         raise DiskFullError(
-            f"{path} has {format_size(has)} free; the import needs up to {format_size(needed_bytes)}, and "
+            f"{path} has {format_size(has)} free; the import needs about {format_size(needed_bytes)}, and "
             f"{format_size(minimum_free_bytes)} must stay free (storage.minimum_free). Free some space, choose another "
             "storage.root, or lower storage.minimum_free"
         )

@@ -3,7 +3,7 @@
 A table of contents: every step is somebody else's. Used by the command line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -13,8 +13,10 @@ from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.free_disk import require_free_disk
 from wk_assets.facility.registration import register
 from wk_assets.facility.requests import dataset_path, dataset_request, layer_request
+from wk_assets.operations.chunk_sample import ChunkSampler
 from wk_assets.operations.commit_dataset import DatasetResult, commit_dataset
 from wk_assets.operations.compute import Compute
+from wk_assets.operations.estimate_layer import estimated
 from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
 from wk_assets.operations.layer_plan import LayerPlan, plan_layer
 from wk_assets.operations.layer_record import read_layer_record
@@ -29,8 +31,17 @@ class IngestPlan:
 
     entry: CatalogueEntry
     layers: tuple[LayerPlan, ...]
-    needed_bytes: int  # raw bytes of all mags that are not there yet: an upper bound of what is written
     free_bytes: int
+
+    @property
+    def needed_bytes(self) -> int:
+        """Bytes that must be free: by an estimate of each layer, without one its raw bytes (an upper bound)."""
+        return sum(plan.disk_bytes for plan in self.layers)
+
+    def estimated(self, compute: Compute, sampler: ChunkSampler | None = None) -> "IngestPlan":
+        """Estimate what each layer will store and take. Samples the sources; raises SourceError."""
+        shared = sampler or ChunkSampler(compute.threads)
+        return replace(self, layers=tuple(estimated(plan, compute, shared) for plan in self.layers))
 
     @property
     def up_to_date(self) -> bool:
@@ -68,7 +79,6 @@ def plan_ingest(configuration: Configuration, entry: CatalogueEntry, compute: Co
     return IngestPlan(
         entry=entry,
         layers=plans,
-        needed_bytes=sum(plan.raw_bytes for plan in plans),
         free_bytes=free_bytes(configuration.storage_root),
     )
 
@@ -90,6 +100,8 @@ def ingest_entry(
     """
     begin = monotonic()
     plan = plan_ingest(configuration, entry, compute)
+    if plan.needed_bytes + configuration.storage.minimum_free > plan.free_bytes:
+        plan = plan.estimated(compute)  # raw bytes do not fit: only now it is worth a look at the voxels
     require_free_disk(configuration.storage_root, plan.needed_bytes, configuration.storage.minimum_free)
     layers = tuple(run_layer(layer, compute, listener) for layer in plan.layers)
     path = dataset_path(configuration, entry)

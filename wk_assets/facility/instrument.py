@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from wk_assets.errors import ConfigurationError, GeometryError, InvalidNameError, Problem
+from wk_assets.errors import ConfigurationError, GeometryError, InputError, InvalidNameError, Problem
 from wk_assets.facility.finish_rules import FinishRule
 from wk_assets.facility.naming import PLACEHOLDERS, placeholders
 from wk_assets.facility.section import HomePath, Pattern, Section, mistake
@@ -19,6 +19,7 @@ from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.compression import AUTO, Compression
 from wk_assets.operations.layer_request import Category
 from wk_assets.properties.names import check_dataset_name, check_layer_name
 from wk_assets.readers.volume import BadSlicePolicy, MeasuredVoxelSize
@@ -169,9 +170,26 @@ class ArrayFormSettings(Section):
 
     chunk: tuple[int, int, int] = Field(default=(32, 32, 32), description="voxels per chunk edge, e.g. 32")
     shard: tuple[int, int, int] = Field(default=(256, 256, 256), description="voxels per shard edge, e.g. 256")
-    zstd_level: int | None = Field(default=3, ge=-7, le=22, description="1 to 22, or null for no compression")
+    compression: str = Field(default=AUTO, description="auto, fast, compact, webknossos, none, or {zstd: 7}")
 
     _edges = field_validator("chunk", "shard", mode="before")(_powers_of_two)
+
+    @field_validator("compression", mode="before")
+    @classmethod
+    def _known_compression(cls, compression: Any) -> Any:
+        """Take `fast` as it is, and `{zstd: 7}` as `zstd:7`."""
+        match compression:
+            case dict() if len(compression) == 1:
+                text = ":".join(str(part) for part in next(iter(compression.items())))
+            case _:
+                text = str(compression)
+        try:
+            return str(Compression.parse(text))
+        except InputError as error:
+            raise mistake(
+                f"{compression!r} is not a way to compress",
+                "Write auto, fast, compact, webknossos, none, or {zstd: LEVEL} with a level from 1 to 22",
+            ) from error
 
     @model_validator(mode="after")
     def _whole_chunks(self) -> "ArrayFormSettings":
@@ -191,6 +209,11 @@ class ArrayFormSettings(Section):
     def shard_shape(self) -> Vec3Int:
         """Give the shard's shape in voxels, x, y, z."""
         return Vec3Int(self.shard)
+
+    @property
+    def chosen_compression(self) -> Compression:
+        """Give the compression as operations take it."""
+        return Compression.parse(self.compression)
 
 
 class Instrument(Section):

@@ -15,6 +15,7 @@ from wk_assets.facility.instrument import ArrayFormSettings, Instrument
 from wk_assets.facility.layer_files import files_of_layer, source_selection
 from wk_assets.geometry.mag import Mag
 from wk_assets.operations.commit_dataset import DatasetRequest
+from wk_assets.operations.compression import FALLBACK_LEVEL
 from wk_assets.operations.layer_request import ArraySettings, LayerRequest
 from wk_assets.readers.volume import SourceSelection
 from wk_assets.storage.array_layout import Layout
@@ -52,7 +53,7 @@ def layer_request(
         voxel_size=entry.voxel_size.value,
         mags=mags,
         mode=layer.mode,
-        array=array_settings(instrument.array, configuration.storage.layout),
+        array=array_settings(instrument.array, configuration.storage.layout, zstd_level(instrument.array, layer)),
     )
 
 
@@ -67,11 +68,16 @@ def dataset_request(configuration: Configuration, entry: CatalogueEntry) -> Data
     )
 
 
-def array_settings(form: ArrayFormSettings, layout: Layout) -> ArraySettings:
+def array_settings(form: ArrayFormSettings, layout: Layout, level: int | None) -> ArraySettings:
     """Say how arrays are cut and encoded, as operations take it."""
-    return ArraySettings(
-        layout=layout, chunk_shape=form.chunk_shape, shard_shape=form.shard_shape, zstd_level=form.zstd_level
-    )
+    return ArraySettings(layout=layout, chunk_shape=form.chunk_shape, shard_shape=form.shard_shape, zstd_level=level)
+
+
+def zstd_level(form: ArrayFormSettings, layer: CatalogueLayer) -> int | None:
+    """Decide the level of a layer: the configured one; if a sample is to decide, what it decided at registration."""
+    if not form.chosen_compression.automatic:
+        return form.chosen_compression.zstd_level
+    return FALLBACK_LEVEL if layer.compression is None else layer.compression.zstd_level
 
 
 def _source(

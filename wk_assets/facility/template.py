@@ -62,7 +62,8 @@ instruments:
     array:
       chunk: 32                   # voxels per edge of the unit that is compressed
       shard: 256                  # voxels per edge of one stored file
-      zstd_level: 3               # 1 to 22; null: not compressed
+      compression: auto           # the lowest zstd level within 2 % of the smallest, by a sample of each layer;
+                                  # or fast (1), webknossos (5), compact (9), none, {zstd: 7}, {auto: 10} (within 10 %)
 """
 
 

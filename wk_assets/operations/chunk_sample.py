@@ -7,7 +7,8 @@ slabs, slice by slice; holds the chosen chunks and one slice per thread. Measure
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from wk_assets.errors import UnreadableSliceError
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.readers.open_volume import open_volume
-from wk_assets.readers.volume import SourceSelection, VolumeDescription
+from wk_assets.readers.volume import SourceSelection, VolumeDescription, VolumeReader
 
 WANTED_CHUNKS = 128
 _LEAST_CHUNKS = 16  # of huge chunks: fewer would say nothing, whatever they weigh
@@ -65,13 +66,20 @@ class ChunkSampler:
         self._threads = threads
         self._taken: dict[tuple[SourceSelection, Vec3Int], ChunkSample] = {}
 
-    def sample(self, selection: SourceSelection, chunk_shape: Vec3Int) -> ChunkSample:
-        """Return the sample of a source. Raises SourceError for a source that can not be opened."""
-        known = self._taken.get((selection, chunk_shape))
+    def sample(
+        self, selection: SourceSelection, chunk_shape: Vec3Int, opened: VolumeReader | None = None
+    ) -> ChunkSample:
+        """Return the sample of a source; `opened`: its reader, if the caller has one.
+
+        Raises SourceError for a source that can not be opened.
+        """
+        # neither the order of the files nor who names the voxel size changes the voxels
+        voxels = replace(selection, voxel_size=None, files=tuple(sorted(selection.files)))
+        known = self._taken.get((voxels, chunk_shape))
         if known is None:
-            with open_volume(selection) as reader:
+            with nullcontext(opened) if opened is not None else open_volume(selection) as reader:
                 known = sample_chunks(reader, chunk_shape, self._threads)
-            self._taken[selection, chunk_shape] = known
+            self._taken[voxels, chunk_shape] = known
         return known
 
 

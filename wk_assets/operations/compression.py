@@ -13,13 +13,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from wk_assets.errors import InputError
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.chunk_sample import ChunkSample, ChunkSampler
+from wk_assets.operations.chunk_sample import ChunkSample
 from wk_assets.operations.layer_request import ArraySettings
-from wk_assets.readers.volume import SourceSelection
 from wk_assets.storage.array_layout import ArrayLayout
 from wk_assets.storage.chunk_codec import ChunkCodec
 
@@ -81,26 +82,26 @@ class Compression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelMeasure:
-    """What a sample becomes at one level. `encode_seconds`: of one thread on this machine, now."""
+    """What chunks become at one level. `encode_seconds`: CPU time of one thread of this machine."""
 
     level: int | None
+    raw_bytes: int
     stored_bytes: int
     encode_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Raw bytes per stored byte; 1 if there was no chunk."""
+        return self.raw_bytes / self.stored_bytes if self.stored_bytes else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionProbe:
-    """What a sample showed, and the level that was chosen."""
+    """What a sample showed, by level in ascending order, and the level that was chosen."""
 
     chunks: int
-    raw_bytes: int
     levels: tuple[LevelMeasure, ...]
-    chosen: int | None
-
-    def ratio(self, level: int | None) -> float:
-        """Return raw bytes per stored byte at a measured level; 1 if nothing was sampled."""
-        measure = next(one for one in self.levels if one.level == level)
-        return self.raw_bytes / measure.stored_bytes if measure.stored_bytes else 1.0
+    chosen: int
 
 
 def probe_compression(
@@ -113,45 +114,34 @@ def probe_compression(
 
     `tolerance`: 0.02 allows 2 % more bytes than the best level needs. Without any chunk FALLBACK_LEVEL is chosen.
     """
-    measures = tuple(measure_level(sample, array, level) for level in sorted(levels))
-    fewest = min(measure.stored_bytes for measure in measures)
-    chosen = next(one.level for one in measures if one.stored_bytes <= fewest * (1 + tolerance))
+    measures = {level: measure_level(sample.chunks, array, level) for level in sorted(levels)}
+    fewest = min(measure.stored_bytes for measure in measures.values())
+    chosen = next(level for level, one in measures.items() if one.stored_bytes <= fewest * (1 + tolerance))
     return CompressionProbe(
         chunks=len(sample.chunks),
-        raw_bytes=sample.raw_bytes,
-        levels=measures,
+        levels=tuple(measures.values()),
         chosen=chosen if sample.chunks else FALLBACK_LEVEL,
     )
 
 
-def measure_level(sample: ChunkSample, array: ArraySettings, level: int | None) -> LevelMeasure:
-    """Encode every chunk of a sample as it will be stored, at one level."""
-    if not sample.chunks:
-        return LevelMeasure(level=level, stored_bytes=0, encode_seconds=0.0)
-    channels, z, y, x = sample.chunks[0].shape
+def measure_level(chunks: Sequence[NDArray[Any]], array: ArraySettings, level: int | None) -> LevelMeasure:
+    """Encode chunks of one shape, (c, z, y, x), as they will be stored, at one level."""
+    raw_bytes = sum(chunk.nbytes for chunk in chunks)
+    if not chunks:
+        return LevelMeasure(level=level, raw_bytes=0, stored_bytes=0, encode_seconds=0.0)
+    channels, z, y, x = chunks[0].shape
     layout = ArrayLayout(
         layout=array.layout,
         channels=channels,
         size=Vec3Int(x, y, z),
-        dtype=sample.chunks[0].dtype,
+        dtype=chunks[0].dtype,
         chunk_shape=Vec3Int(x, y, z),
         shard_shape=Vec3Int(x, y, z),
         zstd_level=level,
     )
     codec = ChunkCodec(layout)
-    codec.encode(sample.chunks[0])  # opens the compressor: its tables are made once per thread, not per chunk
-    began = time.perf_counter()
-    stored_bytes = sum(len(codec.encode(chunk)) for chunk in sample.chunks)
-    return LevelMeasure(level=level, stored_bytes=stored_bytes, encode_seconds=time.perf_counter() - began)
-
-
-def decide(
-    compression: Compression, selection: SourceSelection, array: ArraySettings, sampler: ChunkSampler
-) -> CompressionProbe | None:
-    """Probe a source if the compression is automatic, at the chunks of `array`; None if there is nothing to decide.
-
-    Raises SourceError for a source that can not be opened.
-    """
-    if compression.tolerance is None:
-        return None
-    return probe_compression(sampler.sample(selection, array.chunk_shape), array, tolerance=compression.tolerance)
+    codec.encode(chunks[0])  # opens the compressor: its tables are made once per thread, not per chunk
+    began = time.thread_time()
+    stored_bytes = sum(len(codec.encode(chunk)) for chunk in chunks)
+    seconds = time.thread_time() - began
+    return LevelMeasure(level=level, raw_bytes=raw_bytes, stored_bytes=stored_bytes, encode_seconds=seconds)
