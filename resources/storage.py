@@ -26,7 +26,9 @@ class StorageResource(dg.ConfigurableResource[None]):
 
     root: str = Field(description="The folder that holds one folder per dataset.")
     previews_folder: str = Field(description="The folder of the preview pictures.")
-    previews_url: str = Field(default="", description="The address at which the previews folder is served; empty: it is not.")
+    previews_url: str = Field(
+        default="", description="The address at which the previews folder is served; empty: it is not."
+    )
 
     def dataset_path(self, dataset: str) -> Path:
         """Say where a dataset lies."""

@@ -41,7 +41,10 @@ class WebserverResource(dg.ConfigurableResource[None]):
             client = DagsterGraphQLClient(host, port_number=int(port), timeout=TIMEOUT_SECONDS)
             info = client.reload_repository_location(self.location)
         except (DagsterGraphQLClientError, OSError) as error:
-            return Reload(done=False, sentence=f"{self.address} did not answer ({error}). Reload the code location in the UI (Deployment)")
+            return Reload(
+                done=False,
+                sentence=f"{self.address} did not answer ({error}). Reload the code location in the UI (Deployment)",
+            )
         if info.status is not ReloadRepositoryLocationStatus.SUCCESS:
             return Reload(done=False, sentence=f"{self.address} could not load {self.location!r}: {info.message}")
         return Reload(done=True, sentence=f"{self.address} has loaded {self.location!r} again")

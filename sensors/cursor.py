@@ -77,13 +77,17 @@ def read_cursor(text: str | None) -> Cursor:
         stored = _StoredCursor.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise CursorError(f"the cursor can not be read ({first['msg']} at {'.'.join(map(str, first['loc'])) or 'its start'})") from error
+        raise CursorError(
+            f"the cursor can not be read ({first['msg']} at {'.'.join(map(str, first['loc'])) or 'its start'})"
+        ) from error
     if stored.version != VERSION:
         raise CursorError(f"the cursor has version {stored.version}; this program writes {VERSION}")
     return Cursor(
         MappingProxyType(
             {
-                AcquisitionId(s.instrument, s.acquisition): Sighting(signature=s.signature, since=s.since, scans=s.scans)
+                AcquisitionId(s.instrument, s.acquisition): Sighting(
+                    signature=s.signature, since=s.since, scans=s.scans
+                )
                 for s in stored.sightings
             }
         )

@@ -112,7 +112,9 @@ def candidates(watched: Iterable[WatchedInstrument], entries: Mapping[str, Catal
 def decide(cursor: Cursor, observation: Observation) -> Decision:
     """Request the finished acquisitions that the catalogue does not know as they are now, at most MAX_REQUESTS."""
     found = candidates(observation.watched, observation.entries)
-    owners = {entry.dataset: AcquisitionId(entry.instrument, entry.acquisition) for entry in observation.entries.values()}
+    owners = {
+        entry.dataset: AcquisitionId(entry.instrument, entry.acquisition) for entry in observation.entries.values()
+    }
     sightings = {one.name: sight(one.acquisition, cursor.sightings.get(one.name), observation.now) for one in found}
     registrations: list[Registration] = []
     sentences = [f"Catalogue: {problem}" for problem in observation.catalogue_problems]
@@ -125,7 +127,9 @@ def decide(cursor: Cursor, observation: Observation) -> Decision:
         elif state is not None:
             sentences.append(f"{one.name}: its registration {state}")
         elif len(registrations) == MAX_REQUESTS:
-            sentences.append(f"{one.name} is finished and follows with the next look ({MAX_REQUESTS} are registered at a time)")
+            sentences.append(
+                f"{one.name} is finished and follows with the next look ({MAX_REQUESTS} are registered at a time)"
+            )
         else:
             try:
                 registrations.append(_registration(one, owners))
@@ -167,7 +171,11 @@ def _about_the_rest(observation: Observation, candidates_count: int) -> list[str
     sentences = []
     registered = sum(len(watched.acquisitions) for watched in observation.watched) - candidates_count
     if registered:
-        sentences.append(f"{registered} {'acquisition is' if registered == 1 else 'acquisitions are'} registered and unchanged")
+        sentences.append(
+            f"{registered} {'acquisition is' if registered == 1 else 'acquisitions are'} registered and unchanged"
+        )
     if candidates_count > MAX_SIGHTINGS:
-        sentences.append(f"{candidates_count} acquisitions wait; only {MAX_SIGHTINGS} are watched for changes at a time")
+        sentences.append(
+            f"{candidates_count} acquisitions wait; only {MAX_SIGHTINGS} are watched for changes at a time"
+        )
     return sentences

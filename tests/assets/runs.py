@@ -30,7 +30,9 @@ def layer_keys(layer: dg.AssetKey) -> list[dg.AssetKey]:
 EVERYTHING = [*layer_keys(NUCLEI), *layer_keys(LABELS), DATASET]
 
 
-def run(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], run_config: dict[str, Any] | None = None) -> dg.ExecuteInProcessResult:
+def run(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], run_config: dict[str, Any] | None = None
+) -> dg.ExecuteInProcessResult:
     """Materialize exactly these assets, with the definitions as they are now."""
     job = defs().resolve_implicit_global_asset_job_def()
     return job.execute_in_process(

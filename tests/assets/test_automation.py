@@ -22,7 +22,11 @@ class Watch:
             defs=defs(), instance=self._instance, asset_selection=automation.asset_selection, cursor=self._cursor
         )
         self._cursor = result.cursor
-        return {key for key in (entry.key for entry in result.results if entry.true_subset.size) if isinstance(key, dg.AssetKey)}
+        return {
+            key
+            for key in (entry.key for entry in result.results if entry.true_subset.size)
+            if isinstance(key, dg.AssetKey)
+        }
 
 
 def test_a_new_dataset_is_requested_whole_and_once(home: Path, instance: dg.DagsterInstance) -> None:

@@ -35,7 +35,9 @@ def test_a_registration_writes_the_entry_and_reports_the_acquisition_with_its_si
     assert metadata(result, ACQUISITION)["files"] == 14
 
 
-def test_the_same_registration_again_changes_nothing_and_reports_nothing(home: Path, instance: dg.DagsterInstance) -> None:
+def test_the_same_registration_again_changes_nothing_and_reports_nothing(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
     fill_inbox(home, "brain-8")
     register(instance, "brain-8")
     entry = (home / "catalogue" / "brain-8.json").read_bytes()

@@ -47,7 +47,9 @@ def test_one_mag_alone_is_made_and_nothing_else(home: Path, instance: dg.Dagster
     assert not (home / "datasets" / "brain-7" / "datasource-properties.json").exists()
 
 
-def test_a_subset_of_mags_ends_with_the_same_bytes_as_all_at_once(home: Path, instance: dg.DagsterInstance, tmp_path: Path) -> None:
+def test_a_subset_of_mags_ends_with_the_same_bytes_as_all_at_once(
+    home: Path, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
     run(instance, EVERYTHING)
     at_once = tree(home / "datasets" / "brain-7")
     (home / "datasets").rename(home / "datasets-before")
@@ -129,7 +131,9 @@ def test_the_same_content_has_the_same_data_version_in_another_home(home: Path, 
 
 def damage(home: Path) -> None:
     """Lose a shard, as a disk or a person does."""
-    shard = next(path for path in sorted((home / "datasets" / "brain-7" / "nuclei" / "2-2-1" / "c").rglob("*")) if path.is_file())
+    shard = next(
+        path for path in sorted((home / "datasets" / "brain-7" / "nuclei" / "2-2-1" / "c").rglob("*")) if path.is_file()
+    )
     shard.unlink()
 
 
@@ -148,7 +152,9 @@ def test_a_failing_error_check_stops_the_dataset_within_the_run(home: Path, inst
     assert not (home / "datasets" / "brain-7" / "datasource-properties.json").exists()
 
 
-def test_a_dataset_whose_layer_fails_a_check_can_not_be_committed_alone_either(home: Path, instance: dg.DagsterInstance) -> None:
+def test_a_dataset_whose_layer_fails_a_check_can_not_be_committed_alone_either(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
     """Dagster's blocking checks hold within one run: a click on the dataset alone went around them."""
     run(instance, layer_keys(NUCLEI) + layer_keys(LABELS))
     damage(home)
@@ -170,7 +176,9 @@ def test_a_warning_is_shown_and_stops_nothing(home: Path, instance: dg.DagsterIn
     result = run(instance, everything)
 
     assert result.success
-    (dark,) = [one for one in result.get_asset_check_evaluations() if not one.passed and one.check_name == "dark_slices"]
+    (dark,) = [
+        one for one in result.get_asset_check_evaluations() if not one.passed and one.check_name == "dark_slices"
+    ]
     assert dark.severity is dg.AssetCheckSeverity.WARN
     assert "5" in (dark.description or "")
 
@@ -180,14 +188,18 @@ def test_the_checks_of_a_layer_run_without_making_it(home: Path, instance: dg.Da
     from wk_assets.definitions import defs
 
     check = dg.AssetCheckKey(NUCLEI, "mags_agree")
-    job = defs().resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(), asset_check_selection={check})
+    job = (
+        defs().resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(), asset_check_selection={check})
+    )
     result = job.execute_in_process(instance=instance)
 
     assert made(result) == []
     assert [one.check_name for one in result.get_asset_check_evaluations()] == ["mags_agree"]
 
 
-def test_a_corrupt_slice_fails_the_step_with_its_file_name_and_shows_nothing(home: Path, instance: dg.DagsterInstance) -> None:
+def test_a_corrupt_slice_fails_the_step_with_its_file_name_and_shows_nothing(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
     slice_file = home / "inbox" / "brain-7" / "nuclei_z007.tif"
     tifffile.imwrite(slice_file, nuclei()[7], compression="zlib")
     whole = bytearray(slice_file.read_bytes())

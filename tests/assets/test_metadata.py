@@ -63,7 +63,13 @@ def test_a_dataset_of_many_layers_shows_what_fits_in_place_and_all_behind_a_link
 def test_a_histogram_is_drawn_in_place(value: float) -> None:
     counts = tuple(int(count) for count in np.random.default_rng(1).integers(0, 1 << 40, HISTOGRAM_BINS))
     histogram = Histogram(
-        minimum=-abs(value), maximum=abs(value), bin_width=1.0, counts=counts, not_finite=0, voxels=1 << 25, complete=False
+        minimum=-abs(value),
+        maximum=abs(value),
+        bin_width=1.0,
+        counts=counts,
+        not_finite=0,
+        voxels=1 << 25,
+        complete=False,
     )
 
     assert len(text(_histogram_metadata(histogram), "histogram")) < INLINE_LIMIT
@@ -71,7 +77,11 @@ def test_a_histogram_is_drawn_in_place(value: float) -> None:
 
 def test_a_check_puts_its_sentence_into_the_description() -> None:
     outcome = CheckOutcome(
-        name="missing_slices", passed=False, severity="warn", sentence="2 of 512 slices are filled: 17, 99", evidence={"filled": 2}
+        name="missing_slices",
+        passed=False,
+        severity="warn",
+        sentence="2 of 512 slices are filled: 17, 99",
+        evidence={"filled": 2},
     )
 
     result = check_result(NUCLEI, outcome)
@@ -82,13 +92,19 @@ def test_a_check_puts_its_sentence_into_the_description() -> None:
 
 
 def test_pictures_are_kept_under_the_version_that_they_show(tmp_path: Path) -> None:
-    storage = StorageResource(root=str(tmp_path), previews_folder=str(tmp_path / "previews"), previews_url="http://host/p/")
+    storage = StorageResource(
+        root=str(tmp_path), previews_folder=str(tmp_path / "previews"), previews_url="http://host/p/"
+    )
 
     kept = storage.keep_pictures("brain", "em", "v1", pictures().preview)
 
     assert kept.urls is not None
     assert kept.urls[0] == "http://host/p/brain/em/v1/xy.png"
-    assert sorted(path.name for path in (tmp_path / "previews" / "brain" / "em" / "v1").iterdir()) == ["xy.png", "xz.png", "yz.png"]
+    assert sorted(path.name for path in (tmp_path / "previews" / "brain" / "em" / "v1").iterdir()) == [
+        "xy.png",
+        "xz.png",
+        "yz.png",
+    ]
 
 
 def test_every_asset_tells_what_a_person_looks_for(home: Path, instance: dg.DagsterInstance) -> None:

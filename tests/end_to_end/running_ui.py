@@ -72,7 +72,15 @@ def running_ui(home: Path) -> Iterator[RunningUi]:
     """Start `wk-assets ui` on a home and a free port; end all of its processes afterwards."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_HOME")}
-    command = ("from wk_assets.cli.main import run; run()", "ui", "--home", str(home), "--port", str(port), "--no-browser")
+    command = (
+        "from wk_assets.cli.main import run; run()",
+        "ui",
+        "--home",
+        str(home),
+        "--port",
+        str(port),
+        "--no-browser",
+    )
     log_file = home / "ui.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(

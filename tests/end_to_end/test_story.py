@@ -34,7 +34,9 @@ def last_reason(ui: RunningUi) -> str:
     return str(ticks[0]["skipReason"]) if ticks else ""
 
 
-def test_a_folder_in_the_inbox_becomes_a_dataset_that_a_person_sees_without_any_restart(ui: RunningUi, home: Path) -> None:
+def test_a_folder_in_the_inbox_becomes_a_dataset_that_a_person_sees_without_any_restart(
+    ui: RunningUi, home: Path
+) -> None:
     assert sorted(ui.assets()) == ["catalogue"]
     started = time.monotonic()
 

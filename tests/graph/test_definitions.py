@@ -16,14 +16,18 @@ def keys(definitions: dg.Definitions) -> list[str]:
     return sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys())
 
 
-def test_a_home_without_a_catalogue_has_the_catalogue_asset_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_without_a_catalogue_has_the_catalogue_asset_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WK_ASSETS_CONFIG", str(make_home(tmp_path)))
 
     assert keys(defs()) == ["catalogue"]
     assert not (tmp_path / "catalogue").exists()
 
 
-def test_the_configuration_of_the_working_directory_is_taken_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_of_the_working_directory_is_taken_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_home(tmp_path)
     monkeypatch.chdir(tmp_path)
 
@@ -38,7 +42,9 @@ def test_a_broken_entry_hides_no_other(tmp_path: Path, monkeypatch: pytest.Monke
     assert keys(defs()) == ["catalogue"]
 
 
-def test_a_configuration_with_mistakes_is_one_message_with_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_with_mistakes_is_one_message_with_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = CONFIGURATION.replace("threads: 2", "threads: many").replace("rule: marker", "rule: guess")
     monkeypatch.setenv("WK_ASSETS_CONFIG", str(make_home(tmp_path, wrong)))
 

@@ -23,7 +23,9 @@ SNAPSHOT = Path(__file__).with_name("example_graph.txt")
 UPDATE = "UPDATE_SNAPSHOTS"
 
 
-def entry(dataset: str, *layers: tuple[str, str, tuple[str, ...]], status: EntryStatus = EntryStatus.ACTIVE) -> CatalogueEntry:
+def entry(
+    dataset: str, *layers: tuple[str, str, tuple[str, ...]], status: EntryStatus = EntryStatus.ACTIVE
+) -> CatalogueEntry:
     return CatalogueEntry.model_validate(
         {
             "dataset": dataset,
@@ -32,7 +34,13 @@ def entry(dataset: str, *layers: tuple[str, str, tuple[str, ...]], status: Entry
             "folder": f"inbox/{dataset}",
             "signature": "s1",
             "status": status,
-            "voxel_size": {"x": 260, "y": 260, "z": 290, "unit": "nanometer", "source": "instrument setting 'voxel_size'"},
+            "voxel_size": {
+                "x": 260,
+                "y": 260,
+                "z": 290,
+                "unit": "nanometer",
+                "source": "instrument setting 'voxel_size'",
+            },
             "layers": [
                 {
                     "name": name,

@@ -47,7 +47,9 @@ def test_a_run_whose_process_lives_is_running(instance: dg.DagsterInstance, slee
     assert health(instance, run) is WorkerStatus.RUNNING
 
 
-def test_a_run_whose_process_was_killed_is_not_found(instance: dg.DagsterInstance, sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_run_whose_process_was_killed_is_not_found(
+    instance: dg.DagsterInstance, sleeper: subprocess.Popen[bytes]
+) -> None:
     """After a reboot or an out-of-memory kill such a run stayed STARTED for ever, and held its pool slot."""
     run = started_run(instance)
     report_worker(instance, run, sleeper.pid)
@@ -84,7 +86,9 @@ def test_the_worker_itself_follows_nobody(instance: dg.DagsterInstance) -> None:
     follow_worker(instance, run.run_id)
 
 
-def test_a_step_whose_worker_is_gone_does_not_start(instance: dg.DagsterInstance, sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_step_whose_worker_is_gone_does_not_start(
+    instance: dg.DagsterInstance, sleeper: subprocess.Popen[bytes]
+) -> None:
     run = started_run(instance)
     report_worker(instance, run, sleeper.pid)
     sleeper.kill()
@@ -92,7 +96,10 @@ def test_a_step_whose_worker_is_gone_does_not_start(instance: dg.DagsterInstance
 
     # In a process of its own: the one that asks is bound to its parent.
     asked = subprocess.run(
-        [sys.executable, "-c", FOLLOW.format(home=instance.root_directory, run_id=run.run_id)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", FOLLOW.format(home=instance.root_directory, run_id=run.run_id)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert "ProcessLookupError" in asked.stderr
@@ -112,7 +119,9 @@ def test_a_step_dies_with_its_worker(instance: dg.DagsterInstance, tmp_path: Pat
     """kill -9 of a worker left the step's process writing while the run's retry had started already."""
     run = started_run(instance)
     sign = tmp_path / "step"
-    worker = subprocess.Popen([sys.executable, "-m", "tests.resources.runs", instance.root_directory, run.run_id, str(sign)])
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.resources.runs", instance.root_directory, run.run_id, str(sign)]
+    )
     try:
         deadline = time.monotonic() + 60
         while not sign.exists() or not sign.read_text():

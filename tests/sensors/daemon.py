@@ -27,7 +27,8 @@ class Daemon:
         context = dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"facility": self.facility}
         )
-        result = acquisitions(context)
+        with context:  # it opens the instance a second time, which must be closed again
+            result = acquisitions(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         if result.skip_reason is not None:
@@ -37,7 +38,8 @@ class Daemon:
     def scan(self, schedule: dg.ScheduleDefinition) -> list[str]:
         """Tick a schedule once; return the run keys of the runs that were started."""
         context = dg.build_schedule_context(instance=self.instance, resources={"facility": self.facility})
-        result = schedule(context)
+        with context:
+            result = schedule(context)
         if isinstance(result, dg.SkipReason):
             self.reasons.append(result.skip_message or "")
             return []

@@ -27,7 +27,9 @@ def instrument(name: str = "scope", finished: dict[str, Any] = MARKER, dataset: 
     )
 
 
-def acquisition(name: str, *, files: tuple[str, ...] = ("z1.tif", "DONE"), signature: str = "s1", of: str = "scope") -> Acquisition:
+def acquisition(
+    name: str, *, files: tuple[str, ...] = ("z1.tif", "DONE"), signature: str = "s1", of: str = "scope"
+) -> Acquisition:
     folder = Path("/inbox") / of / name
     return Acquisition(
         instrument=of,
@@ -38,7 +40,9 @@ def acquisition(name: str, *, files: tuple[str, ...] = ("z1.tif", "DONE"), signa
     )
 
 
-def entry(dataset: str, *, signature: str = "s1", of: str = "scope", name: str | None = None, status: str = "active") -> CatalogueEntry:
+def entry(
+    dataset: str, *, signature: str = "s1", of: str = "scope", name: str | None = None, status: str = "active"
+) -> CatalogueEntry:
     return CatalogueEntry.model_validate(
         {
             "dataset": dataset,

@@ -44,7 +44,11 @@ def test_a_changed_acquisition_is_registered_again_under_its_dataset_name() -> N
 def test_files_that_become_again_what_they_were_are_another_request() -> None:
     """With the content alone as run key the third registration would never have run."""
     first = decided(see(acquisition("brain", signature="a"))).registrations[0].run_key
-    back = decided(see(acquisition("brain", signature="a"), entries=(entry("brain", signature="b"),))).registrations[0].run_key
+    back = (
+        decided(see(acquisition("brain", signature="a"), entries=(entry("brain", signature="b"),)))
+        .registrations[0]
+        .run_key
+    )
 
     assert first != back
 
@@ -68,7 +72,9 @@ def test_a_quiet_acquisition_is_registered_after_two_equal_looks_and_its_time() 
     cursor = Cursor()
     requested = []
     for now, signature in ((0, "s1"), (40, "s2"), (80, "s2"), (120, "s2")):
-        decision = decided(see(acquisition("brain", files=("z1.tif",), signature=signature), rule=QUIET, now=now), cursor)
+        decision = decided(
+            see(acquisition("brain", files=("z1.tif",), signature=signature), rule=QUIET, now=now), cursor
+        )
         cursor = decision.cursor
         requested.append(names(decision))
 
@@ -151,7 +157,11 @@ def test_every_acquisition_is_requested_told_of_or_registered(
     known: set[int], changed: set[int], unfinished: set[int], requested: set[int]
 ) -> None:
     seen = [
-        acquisition(f"run{n}", signature="s2" if n in changed else "s1", files=("z.tif",) if n in unfinished else ("z.tif", "DONE"))
+        acquisition(
+            f"run{n}",
+            signature="s2" if n in changed else "s1",
+            files=("z.tif",) if n in unfinished else ("z.tif", "DONE"),
+        )
         for n in range(9)
     ]
     observation = see(*seen, entries=tuple(entry(f"run{n}") for n in known))
@@ -167,7 +177,9 @@ def test_every_acquisition_is_requested_told_of_or_registered(
         f"run{n}" for n in range(9) if (n not in known or n in changed) and n not in unfinished and n not in requested
     }
     told = "\n".join(decision.sentences)
-    assert all(one.name in told for one in seen if one.name not in names(decision) and int(one.name[3:]) not in known - changed)
+    assert all(
+        one.name in told for one in seen if one.name not in names(decision) and int(one.name[3:]) not in known - changed
+    )
 
 
 def test_the_same_look_decides_the_same() -> None:

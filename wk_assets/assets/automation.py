@@ -18,8 +18,6 @@ def refresh_when_ready(dataset: str) -> dg.AutomationCondition[Any]:
     wanted = (condition.missing() & ~condition.execution_failed()) | condition.any_deps_updated().since_last_handled()
     acquisition = dg.AssetSelection.assets(build(AcquisitionAsset(dataset)))
     ready = (
-        ~condition.any_deps_missing().ignore(acquisition)
-        & ~condition.any_deps_in_progress()
-        & ~condition.in_progress()
+        ~condition.any_deps_missing().ignore(acquisition) & ~condition.any_deps_in_progress() & ~condition.in_progress()
     )
     return (wanted & ready).with_label("refresh_when_ready")

@@ -36,17 +36,24 @@ class RegistrationConfig(dg.Config):
     description="Which datasets there are. Registers the acquisition that its configuration names; without one it only reads again.",
 )
 def catalogue(
-    context: dg.AssetExecutionContext, config: RegistrationConfig, facility: FacilityResource, webserver: WebserverResource
+    context: dg.AssetExecutionContext,
+    config: RegistrationConfig,
+    facility: FacilityResource,
+    webserver: WebserverResource,
 ) -> dg.MaterializeResult[None]:
     """Register an acquisition, show its assets, then report it: what is made from it follows."""
     with failures(context):
-        registered = [(register(facility.configuration(), seen), seen) for seen in requested(facility.configuration(), config)]
+        registered = [
+            (register(facility.configuration(), seen), seen) for seen in requested(facility.configuration(), config)
+        ]
         reload = webserver.reload()
         for entry, acquisition in registered:
             report_acquisition(context, entry, acquisition)
         survey = facility.catalogue().survey()
         metadata = catalogue_metadata(survey.entries.values(), survey.problems)
-        return dg.MaterializeResult(metadata={**metadata, **registration_metadata(registered), "definitions": reload.sentence})
+        return dg.MaterializeResult(
+            metadata={**metadata, **registration_metadata(registered), "definitions": reload.sentence}
+        )
 
 
 def requested(configuration: Configuration, config: RegistrationConfig) -> tuple[Acquisition, ...]:
@@ -73,4 +80,6 @@ def requested(configuration: Configuration, config: RegistrationConfig) -> tuple
 
 def registration_metadata(registered: list[tuple[CatalogueEntry, Acquisition]]) -> dict[str, dg.MetadataValue]:
     """Say what was registered."""
-    return {f"registered {entry.dataset}": dg.MetadataValue.path(acquisition.folder) for entry, acquisition in registered}
+    return {
+        f"registered {entry.dataset}": dg.MetadataValue.path(acquisition.folder) for entry, acquisition in registered
+    }

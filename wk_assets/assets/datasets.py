@@ -60,7 +60,9 @@ def stored_layers(request: DatasetRequest) -> list[LayerRecord]:
     """Read what is published of every layer. Raises NotADatasetError naming the layers that have nothing."""
     records = {name: read_layer_record(request.dataset_path, name) for name in request.layer_names}
     if absent := [name for name, record in records.items() if record is None]:
-        raise NotADatasetError(f"{request.dataset_path}: nothing is stored of {', '.join(absent)}. Materialize these layers first")
+        raise NotADatasetError(
+            f"{request.dataset_path}: nothing is stored of {', '.join(absent)}. Materialize these layers first"
+        )
     return [record for record in records.values() if record is not None]
 
 
@@ -78,7 +80,9 @@ def refuse_failed_checks(context: dg.AssetExecutionContext, layers: Sequence[Lay
     if failed:
         forbid_run_retry(context)
         raise dg.Failure(
-            description="Not published, because checks fail:\n" + "\n".join(failed) + "\nRemove the cause and materialize the layer again.",
+            description="Not published, because checks fail:\n"
+            + "\n".join(failed)
+            + "\nRemove the cause and materialize the layer again.",
             metadata={"failed_checks": dg.MetadataValue.int(len(failed))},
             allow_retries=False,
         )

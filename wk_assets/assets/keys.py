@@ -115,7 +115,9 @@ def _parse_mag(key: dg.AssetKey, text: str) -> Mag:
     try:
         mag = Mag(text)
     except GeometryError as error:
-        raise InvalidNameError(f"asset key {key.to_user_string()!r} ends in {text!r}, which is no mag: {error}") from error
+        raise InvalidNameError(
+            f"asset key {key.to_user_string()!r} ends in {text!r}, which is no mag: {error}"
+        ) from error
     if mag.to_layer_name() != text:
         raise InvalidNameError(
             f"asset key {key.to_user_string()!r} ends in {text!r}; the mag's name is {mag.to_layer_name()!r}"

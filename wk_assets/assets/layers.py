@@ -74,7 +74,9 @@ def layer_check_specs(entry: CatalogueEntry, layer: CatalogueLayer) -> list[dg.A
     """Declare the checks of a layer. One of severity error stops what would be made from the layer."""
     key = build(LayerAsset(entry.dataset, layer.name))
     return [
-        dg.AssetCheckSpec(name, asset=key, blocking=check_severity(name) == "error", description=name.replace("_", " ").capitalize())
+        dg.AssetCheckSpec(
+            name, asset=key, blocking=check_severity(name) == "error", description=name.replace("_", " ").capitalize()
+        )
         for name in check_names(layer.category)
     ]
 
@@ -91,7 +93,10 @@ def layer_assets(entry: CatalogueEntry, layer: CatalogueLayer) -> dg.AssetsDefin
         pool=POOL_IMPORT,
     )
     def make_layer(
-        context: dg.AssetExecutionContext, facility: FacilityResource, storage: StorageResource, compute: ComputeResource
+        context: dg.AssetExecutionContext,
+        facility: FacilityResource,
+        storage: StorageResource,
+        compute: ComputeResource,
     ) -> Iterator[LayerEvent]:
         with failures(context):
             request = storage.place_layer(facility.layer_request(dataset, layer.name))
@@ -122,7 +127,12 @@ def published(request: LayerRequest) -> LayerRecord:
 
 def layer_version(record: LayerRecord) -> str:
     """Identify what a layer holds: the same mags with the same content give the same version."""
-    parts = [record.category, *map(str, record.voxel_size.factor), record.voxel_size.unit.value, *(m.key for m in record.mags)]
+    parts = [
+        record.category,
+        *map(str, record.voxel_size.factor),
+        record.voxel_size.unit.value,
+        *(m.key for m in record.mags),
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -172,7 +182,9 @@ def _checks(
     context: dg.AssetExecutionContext, key: dg.AssetKey, record: LayerRecord, dataset_path: Path
 ) -> Sequence[dg.AssetCheckResult]:
     wanted = {check.name for check in context.selected_asset_check_keys}
-    outcomes = [outcome for outcome in run_layer_checks(record, dataset_path) if outcome.name in wanted] if wanted else []
+    outcomes = (
+        [outcome for outcome in run_layer_checks(record, dataset_path) if outcome.name in wanted] if wanted else []
+    )
     if any(outcome.blocks_publication for outcome in outcomes):
         forbid_run_retry(context)
     return [check_result(key, outcome) for outcome in outcomes]

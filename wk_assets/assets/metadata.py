@@ -32,7 +32,7 @@ MEGABYTE: Final = 1_000_000
 
 def mag_metadata(mag: MagRecord, layer: LayerRecord, dataset_path: Path, pictures: Pictures) -> Metadata:
     """Describe one mag. `bytes_in`: of the source files, or of the voxels of the mag that it is made from."""
-    parent = next((other for other in layer.mags if other.key == mag.parent_key), None)
+    parent = next((other for other in layer.mags if other.voxels_key == mag.parent_key), None)
     bytes_in = parent.raw_bytes if parent is not None else _source_bytes(layer)
     return {
         **preview_metadata(pictures),
@@ -81,7 +81,9 @@ def run_metadata(result: LayerResult) -> Metadata:
         "seconds": dg.MetadataValue.float(round(result.seconds, 3)),
         "bytes_read": dg.MetadataValue.int(result.read_bytes),
         "bytes_written": dg.MetadataValue.int(result.written_bytes),
-        "MB/s": dg.MetadataValue.float(round((result.read_bytes + result.written_bytes) / MEGABYTE / result.seconds, 3)),
+        "MB/s": dg.MetadataValue.float(
+            round((result.read_bytes + result.written_bytes) / MEGABYTE / result.seconds, 3)
+        ),
     }
 
 
