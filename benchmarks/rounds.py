@@ -69,10 +69,11 @@ class Run:
 
 @dataclass(slots=True)
 class Results:
-    """Collect the runs of a table, and why candidates are not in it."""
+    """Collect the runs of a table, why candidates are not in it, and what was found in the outputs of the first round."""
 
     runs: dict[str, list[Run]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, Any] = field(default_factory=dict)
 
     def spread(self, name: str, figure: Callable[[Run], float]) -> Spread:
         """Spread of a figure over the rounds. Raises ValueError if the candidate never ran."""
@@ -112,11 +113,11 @@ def run_rounds(
     *,
     memory_limit_bytes: int | None = None,
     timeout_seconds: float = 3600,
-    after_first_round: Callable[[Results], None] | None = None,
+    after_first_round: Callable[[Results], dict[str, Any]] | None = None,
 ) -> Results:
     """Let every candidate do the task `rounds` times, in turns; outputs go below `task.target` and are removed after.
 
-    A candidate that fails is not tried again. `after_first_round` sees the outputs of the first round.
+    A candidate that fails is not tried again. `after_first_round` looks at the outputs of the first round.
     """
     results = Results()
     for candidate in candidates:
@@ -156,7 +157,7 @@ def run_rounds(
                 f"{peak(run) / 1e6:.0f} MB peak, load {load}"
             )
         if number == 0 and after_first_round is not None:
-            after_first_round(results)
+            results.findings = after_first_round(results)
     shutil.rmtree(task.target, ignore_errors=True)
     return results
 
