@@ -11,6 +11,7 @@ VENV ?= .venv
 DEMO_HOME ?= .demo
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PYTEST_ARGS ?=
+BENCHMARKS ?= $(wildcard benchmarks/end_to_end.py benchmarks/kernels.py benchmarks/codecs.py)
 BIN := $(VENV)/bin
 
 # A machine that forbids bytecode would compile every module anew at every start.
@@ -47,7 +48,7 @@ pytest: $(VENV)/.development
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
 
 bench: $(VENV)/.development ## measure: voxels per second and peak memory (benchmarks/)
-	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
 
 format: $(VENV)/.development ## let ruff format the code and sort the imports
 	$(BIN)/ruff check --fix --exit-zero .
@@ -80,14 +81,14 @@ $(VENV)/bin/python:
 
 # uv installs ten times as fast as pip; it and the build backend come with hashes, like everything else.
 $(VENV)/.installer: requirements-install.lock | $(VENV)/bin/python
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
 
 # pip stands in where uv can not reach the packages (a mirror that only pip.conf names, a proxy's certificate).
 define install
 @echo "installing $< into $(VENV)"
 @VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode -r $< \
-  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+  || $(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 @VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation -e .
 @touch $@
 endef
