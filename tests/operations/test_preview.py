@@ -196,6 +196,7 @@ def mag(name: str, *size: int) -> MagRecord:
         mag=name,
         path=name,
         key="k",
+        voxels_key="v",
         parent_key=None,
         box_in_mag=BoxRecord(topleft=(0, 0, 0), size=(size[0], size[1], size[2])),
         shards=1,

@@ -93,7 +93,7 @@ def _committable(request: DatasetRequest, name: str) -> LayerRecord:
     if record is None or not record.mags:
         raise PlanError(f"dataset {request.name!r}: nothing of layer {name!r} is published yet; make its mags first")
     for finer, coarser in zip(record.mags, record.mags[1:], strict=False):
-        if coarser.parent_key != finer.key:
+        if coarser.parent_key != finer.voxels_key:
             raise PlanError(
                 f"dataset {request.name!r}: mag {coarser.mag} of layer {name!r} was made from another version of "
                 f"mag {finer.mag} than the one that is stored now; make mag {coarser.mag} and those below it again"
@@ -209,6 +209,7 @@ def _provenance(request: DatasetRequest, records: tuple[LayerRecord, ...]) -> st
                 "mags": [
                     {
                         "mag": mag.mag,
+                        "voxels": mag.voxels_key,
                         "key": mag.key,
                         "made_from": mag.parent_key or "sources",
                         "mode": record.mode.value,

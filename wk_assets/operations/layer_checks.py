@@ -180,7 +180,7 @@ def _mags_agree(subject: _Subject) -> _Answer:
     faults: list[str] = []
     blocks = voxels = differing = 0
     for ((parent, _), (mag, _)), (finer, coarser) in zip(pairwise(subject.arrays), pairwise(levels), strict=True):
-        if mag.parent_key != parent.key:
+        if mag.parent_key != parent.voxels_key:
             faults.append(f"mag {mag.mag} was made from another version of mag {parent.mag} than the stored one")
             continue
         if finer.array.dtype != coarser.array.dtype or finer.array.channels != coarser.array.channels:

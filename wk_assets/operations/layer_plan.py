@@ -38,6 +38,7 @@ class MagPlan:
 
     mag: Mag
     key: str
+    voxels_key: str
     parent_key: str | None
     box_in_mag: BoundingBox
     shards: int
@@ -59,6 +60,7 @@ class PassPlan:
     pyramid: PyramidPlan
     memory: MemoryPlan
     mags: tuple[MagPlan, ...]
+    copies_shards: bool = False  # cut and encoded as before: shards are copied, nothing is decoded
 
     @property
     def key(self) -> str:
@@ -84,6 +86,7 @@ class LayerPlan:
     passes: tuple[PassPlan, ...]
     read_bytes: int  # source files, or stored shards, that will be read
     peak_memory_bytes: int
+    read_from: Path  # the dataset whose stored mags are read, if any
     read_checksums: bool = False  # whether "up to date" rests on the bytes of the shards, or on their sizes
     estimate: LayerEstimate | None = None  # filled by `estimate_layer`, which has to read some voxels for it
 
@@ -135,6 +138,7 @@ def plan_layer(
         passes=passes,
         read_bytes=_read_bytes(passes, description, record),
         peak_memory_bytes=peak,
+        read_from=request.dataset_path,
         read_checksums=read_checksums,
     )
 
@@ -195,17 +199,18 @@ def _plan_mags(
             }
         else:
             parent = request.mags[position - 1]
-            parent_key = plans[parent].key if parent in plans else _stored_key(request, record, parent)
+            parent_key = plans[parent].voxels_key if parent in plans else _stored_key(request, record, parent)
             identity = {"parent": parent_key, "mode": request.mode}
-        cut = [array.layout, list(array.chunk_shape), list(array.shard_shape), array.zstd_level]
-        key = _digest([_BYTES_VERSION, mag.to_layer_name(), identity, cut])
+        voxels_key = _digest([_BYTES_VERSION, mag.to_layer_name(), identity])
+        key = storage_key(voxels_key, array)
         in_mag = box.align_with_mag(mag, ceil=True).in_mag(mag)
-        path, up_to_date = _place(
+        path, up_to_date = place(
             request.dataset_path, request.layer_name, mag, key, record, read_checksums=read_checksums
         )
         plans[mag] = MagPlan(
             mag=mag,
             key=key,
+            voxels_key=voxels_key,
             parent_key=parent_key,
             box_in_mag=in_mag,
             shards=prod(ShardGrid(array.shard_shape).covering(in_mag).size // array.shard_shape),
@@ -222,7 +227,7 @@ def _stored_key(request: LayerRequest, record: LayerRecord | None, parent: Mag) 
         raise PlanError(
             f"mag {parent.to_layer_name()} of layer {request.layer_name!r} is not stored in {request.dataset_path}; make it first"
         )
-    return stored.key
+    return stored.voxels_key
 
 
 def _source_identity(selection: SourceSelection, description: VolumeDescription) -> dict[str, Any]:
@@ -238,7 +243,7 @@ def _source_identity(selection: SourceSelection, description: VolumeDescription)
     }
 
 
-def _place(
+def place(
     dataset_path: Path, layer_name: str, mag: Mag, key: str, record: LayerRecord | None, *, read_checksums: bool
 ) -> tuple[str, bool]:
     """Return where a version of a mag lies or will lie, and whether it is there, whole.
@@ -314,6 +319,12 @@ def _read_bytes(passes: Sequence[PassPlan], description: VolumeDescription | Non
             stored = record.mag(one.parent) if record else None
             total += stored.stored_bytes if stored else 0
     return total
+
+
+def storage_key(voxels_key: str, array: ArraySettings) -> str:
+    """Return the key of voxels that are cut and encoded in this way."""
+    cut = [array.layout, list(array.chunk_shape), list(array.shard_shape), array.zstd_level]
+    return _digest([_BYTES_VERSION, voxels_key, cut])
 
 
 def _digest(identity: object) -> str:

@@ -111,11 +111,16 @@ class SourceRecord(_Record):
 
 
 class MagRecord(_Record):
-    """One published mag. `path` is posix, relative to the dataset; `key` identifies what it was made from, and how."""
+    """One published mag. `path` is posix, relative to the dataset.
+
+    `voxels_key` identifies the values: what they were made from, and how. `key` also identifies how they are cut and
+    encoded: the same key means the same bytes. `parent_key`: the `voxels_key` of the finer mag this one was made from.
+    """
 
     mag: str
     path: str
     key: str
+    voxels_key: str
     parent_key: str | None
     box_in_mag: BoxRecord
     shards: int

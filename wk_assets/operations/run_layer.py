@@ -42,7 +42,7 @@ from wk_assets.storage.durable import (
 )
 from wk_assets.storage.locks import exclusive
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
-from wk_assets.storage.shard import ShardEntry
+from wk_assets.storage.shard import ShardEntry, copy_shard
 from wk_assets.storage.stored_array import StoredArray
 
 _RESULT_NAME = "result.json"
@@ -150,7 +150,12 @@ def _build(
             checkpoint_bytes=checkpoint_bytes,
         ).run()
 
-    built = _import(plan, one, run) if one.parent is None else _derive(plan, one, run)
+    if one.parent is None:
+        built = _import(plan, one, run)
+    elif one.copies_shards:
+        built = _copy(plan, one, staging)
+    else:
+        built = _derive(plan, one, run)
     for mag in one.mags:
         array = staging / mag.mag.to_layer_name()
         remove_partials(array)
@@ -190,13 +195,13 @@ def _import(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResu
 
 def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResult]) -> _Built:
     request = plan.request
-    record = read_layer_record(request.dataset_path, request.layer_name)
+    record = read_layer_record(plan.read_from, request.layer_name)
     stored = record.mag(one.parent) if record is not None and one.parent is not None else None
     if stored is None:
         raise StorageError(
             f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again"
         )
-    array = StoredArray.open(request.dataset_path / stored.path)
+    array = StoredArray.open(plan.read_from / stored.path)
     result = run(StoredSource(array, one.pyramid.levels[0].box))
     return _Built(
         shards=_by_name(one.mags, result.shards),
@@ -204,6 +209,27 @@ def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResu
         sources=(),
         read_bytes=stored.stored_bytes,
         written_bytes=result.written_bytes,
+    )
+
+
+def _copy(plan: LayerPlan, one: PassPlan, staging: Path) -> _Built:
+    """Copy the shards of a mag as they are; each is compared with its checksum on the way."""
+    record = read_layer_record(plan.read_from, plan.request.layer_name)
+    mag = one.mags[0]
+    stored = record.mag(mag.mag) if record is not None else None
+    if stored is None:
+        raise StorageError(f"mag {mag.mag.to_layer_name()} of {plan.read_from} is no longer in its ledger; plan again")
+    source, target = plan.read_from / stored.path, staging / mag.mag.to_layer_name()
+    manifest = Manifest.load(source)
+    write_atomically(target / "zarr.json", (source / "zarr.json").read_bytes())
+    for shard in manifest.shards:
+        copy_shard(source, target, shard)
+    return _Built(
+        shards={mag.mag.to_layer_name(): manifest.shards},
+        facts=(),
+        sources=(),
+        read_bytes=manifest.stored_bytes,
+        written_bytes=manifest.stored_bytes,
     )
 
 
@@ -265,8 +291,13 @@ def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built) -> LayerRecor
     kept = {record.to_mag(): record for record in old.mags} if old else {}
     mags = kept | new
     order = sorted(mags, key=lambda mag: (mag.max_dim, tuple(mag.to_vec3_int())))
-    if one.parent is not None and old is not None:
-        return old.model_copy(update={"mags": tuple(mags[mag] for mag in order)})
+    if one.parent is not None:
+        base = old or read_layer_record(plan.read_from, request.layer_name)
+        if base is None:
+            raise StorageError(
+                f"the ledger of layer {request.layer_name!r} in {plan.read_from} vanished during the run"
+            )
+        return base.model_copy(update={"mags": tuple(mags[mag] for mag in order), "layout": request.array.layout})
     given = request.source.voxel_size if request.source else None
     measured = given or (plan.description.voxel_size if plan.description else None)
     return LayerRecord(
@@ -302,6 +333,7 @@ def _mag_record(mag: MagPlan, shards: tuple[ShardEntry, ...]) -> MagRecord:
         mag=mag.mag.to_layer_name(),
         path=mag.path,
         key=mag.key,
+        voxels_key=mag.voxels_key,
         parent_key=mag.parent_key,
         box_in_mag=BoxRecord.of(mag.box_in_mag),
         shards=len(shards),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from wk_assets.errors import ShardCorruptError, ShardMissingError
 from wk_assets.storage.array_layout import ArrayLayout
-from wk_assets.storage.durable import storage_refusals
+from wk_assets.storage.durable import make_directory, storage_refusals, sync_directory
 
 ABSENT = np.uint64(2**64 - 1)
 _INDEX_CRC_BYTES = 4
@@ -157,6 +157,37 @@ class ShardFile:
                     raise ShardCorruptError(f"{self._path}: chunk {position} has {len(data)} of {size} bytes")
                 found.append(data)
         return found
+
+
+def copy_shard(source: Path, target: Path, shard: ShardEntry) -> None:
+    """Copy a shard from one array's directory to another, durably; one that is there already and whole is left alone.
+
+    Raises ShardMissingError, ShardCorruptError if the source is not what its manifest promises.
+    """
+    final = target / shard.key
+    if final.exists() and checksum_of(final) == (shard.size_bytes, shard.crc32c):
+        return
+    make_directory(final.parent)
+    part = final.with_name(final.name + ".part")
+    crc, size = 0, 0
+    try:
+        reading = (source / shard.key).open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise ShardMissingError(f"{source / shard.key} is gone, but the manifest promises it") from error
+    with reading, storage_refusals(part, shard.size_bytes), part.open("wb") as writing:
+        while data := reading.read(1 << 22):
+            crc = google_crc32c.extend(crc, data)
+            size += len(data)
+            writing.write(data)
+        writing.flush()
+        os.fsync(writing.fileno())
+    if (size, crc) != (shard.size_bytes, shard.crc32c):
+        part.unlink()
+        raise ShardCorruptError(
+            f"{source / shard.key}: its bytes have changed since they were written; make the mag anew"
+        )
+    part.rename(final)
+    sync_directory(final.parent)
 
 
 def checksum_of(path: Path) -> tuple[int, int]:
