@@ -12,7 +12,7 @@ from wk_assets import __version__
 from wk_assets.cli.exit_codes import ExitCode
 from wk_assets.cli.main import app
 
-COMMANDS = ("init", "check", "demo", "plan", "ingest", "convert", "downsample", "info", "status", "ui")
+COMMANDS = ("init", "check", "demo", "plan", "ingest", "convert", "downsample", "info", "status", "ui", "verify")
 PROGRAM = (sys.executable, "-c", "from wk_assets.cli.main import run; run()")
 
 

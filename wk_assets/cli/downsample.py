@@ -47,7 +47,7 @@ def downsample(
 
     compute = compute_of(threads, memory)
     dataset_request = committed(dataset)
-    request = _request(dataset, layer, tuple(mag or ()), mode)
+    request = downsampling_request(dataset, layer, tuple(mag or ()), mode)
     planned = plan_layer(request, compute, wanted=[Mag(text) for text in mag] if mag else request.mags[1:])
     if dry_run:
         planned = estimated(planned, compute)
@@ -68,7 +68,10 @@ def downsample(
         say(f"look at it: wk-assets info {dataset}")
 
 
-def _request(dataset: Path, layer: str, wanted: tuple[str, ...], mode: DownsamplingMode | None) -> "LayerRequest":
+def downsampling_request(
+    dataset: Path, layer: str, wanted: tuple[str, ...], mode: DownsamplingMode | None
+) -> "LayerRequest":
+    """Ask for mags of a stored layer, encoded as it is. `wanted` empty: all that are usual; `mode` None: its own."""
     from wk_assets.cli.committed_dataset import layer_record
     from wk_assets.geometry.mag import Mag
     from wk_assets.operations.layer_request import ArraySettings, LayerRequest

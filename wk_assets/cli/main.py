@@ -23,6 +23,7 @@ from wk_assets.cli.plan import plan
 from wk_assets.cli.screen import complain, remark
 from wk_assets.cli.status import status
 from wk_assets.cli.ui import ui
+from wk_assets.cli.verify import verify
 from wk_assets.errors import WkAssetsError
 
 DEBUG_VARIABLE = "WK_ASSETS_DEBUG"
@@ -107,6 +108,7 @@ app.command(rich_help_panel=_WORK)(ingest)
 app.command(rich_help_panel=_WORK)(convert)
 app.command(rich_help_panel=_WORK)(downsample)
 app.command(rich_help_panel=_LOOK)(info)
+app.command(rich_help_panel=_LOOK)(verify)
 app.command(rich_help_panel=_LOOK)(status)
 app.command(rich_help_panel=_LOOK)(ui)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from wk_assets.cli.quantities import seconds_text, voxels_text
+from wk_assets.cli.quantities import counted, seconds_text, voxels_text
 from wk_assets.cli.screen import console, remark
 from wk_assets.operations.layer_request import Progress, ProgressListener
 
@@ -26,6 +26,36 @@ def shown_progress(title: str, *, quiet: bool = False) -> Iterator[ProgressListe
             yield listener
     else:
         yield logged_progress(title)
+
+
+@contextmanager
+def shown_count(title: str, noun: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """Show how many of how many things are done to a listener (done, all); `quiet`: show none."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        with Bar(*columns, TimeRemainingColumn(), console=console(remarks=True), transient=True) as bar:
+            task = bar.add_task(f"{title}, {noun}s", total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        yield logged_count(title, noun)
+
+
+def logged_count(title: str, noun: str, *, clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
+    """Report at most every ten seconds in a line how many are done."""
+    last = clock()
+
+    def listen(done: int, total: int) -> None:
+        nonlocal last
+        if (now := clock()) - last >= LOG_INTERVAL_SECONDS:
+            last = now
+            remark(f"{title}: {done} of {counted(total, noun)}")
+
+    return listen
 
 
 def logged_progress(title: str, *, clock: Callable[[], float] = time.monotonic) -> ProgressListener:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wk_assets.errors import InputError, NotADatasetError, PropertiesError
+from wk_assets.geometry.mag import Mag
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
-from wk_assets.storage.manifest import Manifest
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.shard import ShardEntry, checksum_of
 
 
@@ -45,13 +46,19 @@ class Subset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What was looked at and what was found: a sentence per damaged shard or array, each naming it."""
+    """What was looked at and what was found: a sentence per damaged shard or array, each naming it.
+
+    `damaged`: the layers and mags that the findings are about. `foreign`: arrays that wk-assets did not write, for
+    which nobody kept checksums.
+    """
 
     arrays: int
     shards: int
     checked_shards: int
     checked_bytes: int
     findings: tuple[str, ...]
+    damaged: tuple[tuple[str, Mag], ...] = ()
+    foreign: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -68,20 +75,61 @@ def verify_dataset(
     """Check every shard that the dataset's manifests promise; the checksums of those in `subset` (None: of all).
 
     Sizes and presence are checked of all shards, whatever the subset. `listener` hears shards done and shards in all.
-    Raises NotADatasetError if there is no committed dataset.
+    A dataset that is committed anew meanwhile is looked at once more: its old version goes away under the eyes.
+    Raises NotADatasetError if there is no committed dataset, PropertiesError for a file that is none of a dataset.
     """
-    part = subset or Subset()
-    findings: list[str] = []
-    arrays = dict(_arrays(dataset_path, findings))
-    shards = [(path, shard) for path, manifest in arrays.items() for shard in manifest.shards]
+    text = _committed_text(dataset_path)
+    report = _verify(dataset_path, text, compute, subset or Subset(), listener)
+    if not report.passed and (now := _committed_text(dataset_path)) != text:
+        report = _verify(dataset_path, now, compute, subset or Subset(), listener)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Promised:
+    """One array that the dataset names, and what its manifest promises."""
+
+    layer_name: str
+    mag: Mag
+    path: Path
+    manifest: Manifest
+
+
+class _Notes:
+    """What is found on the way, in order."""
+
+    def __init__(self) -> None:
+        self.findings: list[str] = []
+        self.damaged: dict[tuple[str, Mag], None] = {}
+        self.foreign: list[str] = []
+
+    def damage(self, layer_name: str, mag: Mag, sentence: str) -> None:
+        """Take note of a damage."""
+        self.findings.append(sentence)
+        self.damaged[layer_name, mag] = None
+
+
+def _verify(
+    dataset_path: Path,
+    text: str,
+    compute: Compute,
+    part: Subset,
+    listener: Callable[[int, int], None] | None,
+) -> VerifyReport:
+    notes = _Notes()
+    arrays = list(_arrays(dataset_path, text, notes))
+    shards = [(array, shard) for array in arrays for shard in array.manifest.shards]
     checked = checked_bytes = 0
     with ThreadPoolExecutor(compute.threads) as pool:
-        results = pool.map(
-            lambda one: _look_at(dataset_path, *one, read=part.holds(f"{one[0].name}/{one[1].key}")), shards
+        looks = pool.map(
+            lambda one: _look_at(
+                dataset_path, one[0].path, one[1], read=part.holds(f"{one[0].path.name}/{one[1].key}")
+            ),
+            shards,
         )
-        for number, (finding, size) in enumerate(results, start=1):
+        for number, ((array, _), (finding, size)) in enumerate(zip(shards, looks, strict=True), start=1):
             if finding is not None:
-                findings.append(finding)
+                notes.damage(array.layer_name, array.mag, finding)
             if size is not None:
                 checked += 1
                 checked_bytes += size
@@ -92,32 +140,41 @@ def verify_dataset(
         shards=len(shards),
         checked_shards=checked,
         checked_bytes=checked_bytes,
-        findings=tuple(findings),
+        findings=tuple(notes.findings),
+        damaged=tuple(notes.damaged),
+        foreign=tuple(notes.foreign),
     )
 
 
-def _arrays(dataset_path: Path, findings: list[str]) -> Iterator[tuple[Path, Manifest]]:
-    """Yield each array that the dataset names, with its manifest; what can not be checked becomes a finding."""
+def _committed_text(dataset_path: Path) -> str:
     try:
-        text = (dataset_path / FILE_NAME).read_text(encoding="utf-8")
+        return (dataset_path / FILE_NAME).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotADatasetError(f"{dataset_path} holds no committed dataset: there is no {FILE_NAME}") from error
+
+
+def _arrays(dataset_path: Path, text: str, notes: _Notes) -> Iterator[_Promised]:
+    """Yield each array that the dataset names, with its manifest; what can not be checked is noted."""
     properties = DatasetProperties.parse_text(text, source=str(dataset_path / FILE_NAME))
     for layer in properties.data_layers:
         record = read_layer_record(dataset_path, layer.name)
         for mag in layer.mags:
             path = dataset_path / (mag.path or f"{layer.name}/{mag.mag.to_layer_name()}")
             name = path.relative_to(dataset_path) if path.is_relative_to(dataset_path) else path
+            if record is None and not (path / MANIFEST_NAME).exists():
+                notes.foreign.append(str(name))
+                continue
             try:
                 manifest = Manifest.load(path)
             except (NotADatasetError, PropertiesError) as error:
-                findings.append(f"{name}: can not be verified: {error}")
+                notes.damage(layer.name, mag.mag, f"{name}: can not be verified: {error}")
                 continue
             stored = record.mag(mag.mag) if record is not None else None
             # another path in the ledger is a newer version that no commit has named yet
             if stored is not None and dataset_path / stored.path == path and stored.key != manifest.content_key:
-                findings.append(f"{name}: its manifest is of another version than {BOOKKEEPING}/{layer.name}.json says")
-            yield path, manifest
+                sentence = f"{name}: its manifest is of another version than {BOOKKEEPING}/{layer.name}.json says"
+                notes.damage(layer.name, mag.mag, sentence)
+            yield _Promised(layer.name, mag.mag, path, manifest)
 
 
 def _look_at(dataset_path: Path, array_path: Path, shard: ShardEntry, *, read: bool) -> tuple[str | None, int | None]:
