@@ -94,7 +94,7 @@ def _check_block(block: NDArray[Any], factors_zyx: Factors) -> None:
         )
     if block.ndim < 3:
         raise DownsamplingError(f"downsampling: the block has shape {block.shape}; give an array (..., z, y, x)")
-    if len(tuple(factors_zyx)) != 3 or min(factors_zyx) < 1:
+    if len(tuple(factors_zyx)) != 3 or not all(_is_factor(factor) for factor in factors_zyx):
         raise DownsamplingError(
             f"downsampling: factors (z, y, x) are {factors_zyx}; give three integers, each at least 1"
         )
@@ -108,6 +108,10 @@ def _check_block(block: NDArray[Any], factors_zyx: Factors) -> None:
             f"downsampling: the block has (z, y, x) = {block.shape[-3:]}, factors are {factors_zyx}; "
             "pad the block to a multiple (see border.symmetric_indices)"
         )
+
+
+def _is_factor(factor: object) -> bool:
+    return isinstance(factor, (int, np.integer)) and int(factor) >= 1
 
 
 def _volumes(block: NDArray[Any], target: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
