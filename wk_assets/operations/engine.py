@@ -18,8 +18,9 @@ same bytes. After some output has gathered, a *checkpoint* syncs the open and fi
 to the journal. A run that finds a journal cuts its shards back to the last checkpoint, fills the half-full slabs again
 from the level below, and goes on: it ends with the bytes of a run that nobody disturbed.
 
-What lives elsewhere: which levels and slabs there are (`pyramid_plan`), where voxels come from (`slab_sources`), how a
-shard is laid out (`storage.shard`), who may run and how the result becomes visible (`run_layer`).
+What lives elsewhere: which levels and slabs there are and what fits the memory (`pyramid_plan`), what happens to a band of
+rows (`pyramid_level`), where a slab is held (`slab_stores`) and its voxels come from (`slab_sources`), how a shard is laid
+out (`storage.shard`), who may run and how the result becomes visible (`run_layer`).
 """
 
 import time
@@ -27,37 +28,25 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import prod
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from wk_assets.errors import ShardCorruptError
-from wk_assets.geometry.bounding_box import BoundingBox
-from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.kernels.pack import pack_chunk_row
 from wk_assets.operations.layer_record import SliceFact
 from wk_assets.operations.layer_request import Progress, ProgressListener
-from wk_assets.operations.pyramid_plan import LevelPlan, MemoryPlan, PyramidPlan
+from wk_assets.operations.pyramid_level import EncodedRow, PyramidLevel
+from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan
 from wk_assets.operations.slab_sources import LoadTask, SlabSource
 from wk_assets.operations.slab_stores import MemorySlab, SlabStore, SpooledSlab
-from wk_assets.storage.chunk_codec import ChunkCodec
 from wk_assets.storage.durable import remove_tree, sync_directory, sync_file, write_atomically
 from wk_assets.storage.journal import Journal
-from wk_assets.storage.shard import ShardBuilder, ShardEntry, checksum_of
-from wk_assets.storage.stored_array import box_window, chunk_cells
+from wk_assets.storage.shard import ShardBuilder, ShardEntry
 
 # Between two checkpoints: how much output may be lost to a crash, and how long a slow source may go unsaved.
 CHECKPOINT_BYTES = 256 << 20
 CHECKPOINT_SECONDS = 20.0
-
-EncodedRow = tuple[Vec3Int, list[int], list[bytes]]  # shard cell, positions in its index, encoded chunks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,36 +57,6 @@ class PassResult:
     facts: tuple[SliceFact, ...]
     read_bytes: int
     written_bytes: int
-
-
-class _Level:
-    """What one level holds while the pass runs."""
-
-    def __init__(self, plan: LevelPlan, directory: Path, store: SlabStore) -> None:
-        self.plan = plan
-        self.directory = directory
-        self.codec = ChunkCodec(plan.layout)
-        self.store = store
-        self.slab = 0  # index of the slab that is being filled
-        self.open: dict[str, ShardBuilder] = {}
-        self.done: dict[str, ShardEntry] = {}
-
-    @property
-    def z_range(self) -> tuple[int, int]:
-        """Range of z that the store stands for."""
-        return self.plan.slabs[self.slab]
-
-    @property
-    def valid_z(self) -> tuple[int, int]:
-        """Part of `z_range` that lies in the layer's box."""
-        start, stop = self.z_range
-        return max(start, self.plan.box.topleft.z), min(stop, self.plan.box.bottomright.z)
-
-    def begin(self, slab: int) -> None:
-        """Start to fill a slab; one behind the last is no slab."""
-        self.slab = slab
-        if slab < len(self.plan.slabs):
-            self.store.begin(self.z_range)
 
 
 @dataclass(slots=True)
@@ -135,9 +94,8 @@ class Engine:
         self._listener = listener
         self._checkpoint_bytes = checkpoint_bytes
         self._journal = Journal(staging / "journal.jsonl")
-        self._local_buffers: deque[dict[int, tuple[NDArray[Any], NDArray[np.bool_]]]] = deque()
         self._facts: list[SliceFact] = []
-        self._levels: list[_Level] = []
+        self._levels: list[PyramidLevel] = []
         self._written_bytes = 0
 
     def run(self) -> PassResult:
@@ -199,7 +157,7 @@ class Engine:
         if spare is not None:
             spare.close()
 
-    def _start_loading(self, level: _Level, slab: int) -> list[Future[tuple[SliceFact, ...]]]:
+    def _start_loading(self, level: PyramidLevel, slab: int) -> list[Future[tuple[SliceFact, ...]]]:
         level.begin(slab)
         store = level.store
 
@@ -262,64 +220,10 @@ class Engine:
         last = first + level.plan.row_step
         with self._may_work:
             band, band_row = level.store.band(first, last)
-            encoded = self._encode_rows(level, number, first, last, band, band_row) if encode else []
+            encoded = level.encode_rows(first, last, band, band_row) if encode else []
             if block is not None:
-                self._downsample_rows(number, first, last, block, band, band_row)
+                level.downsample_rows(self._levels[number + 1], first, last, block, band, band_row, self._mode)
         return encoded
-
-    def _encode_rows(
-        self, level: _Level, number: int, first: int, last: int, band: NDArray[Any], band_row: int
-    ) -> list[EncodedRow]:
-        plan, layout = level.plan, level.plan.layout
-        cx, cy, cz = layout.chunk_shape
-        z0, z1 = (z - level.z_range[0] for z in level.valid_z)
-        y0, y1 = plan.box.topleft.y - plan.origin_y, plan.box.bottomright.y - plan.origin_y
-        x0, x1 = plan.box.topleft.x - plan.origin_x, plan.box.bottomright.x - plan.origin_x
-        chunks_x = plan.buffer_shape[3] // cx
-        scratch = self._local_buffers.pop() if self._local_buffers else {}
-        if number not in scratch:
-            scratch[number] = (
-                np.empty((chunks_x, layout.channels, cz, cy, cx), layout.dtype),
-                np.empty(chunks_x, np.bool_),
-            )
-        packed, used = scratch[number]
-        valid = (z0, z1), (y0 - band_row, y1 - band_row), (x0, x1)
-        rows: list[EncodedRow] = []
-        for z in range(z0 // cz * cz, z1, cz):
-            for y in range(max(first, y0 // cy * cy), min(last, y1), cy):
-                pack_chunk_row(band, (z, y - band_row), valid, (cz, cy, cx), packed, used)
-                corner = Vec3Int(plan.origin_x // cx, (y + plan.origin_y) // cy, (z + level.z_range[0]) // cz)
-                rows.extend(_grouped(level, corner, packed, used))
-        self._local_buffers.append(scratch)
-        return rows
-
-    def _downsample_rows(
-        self, number: int, first: int, last: int, block: tuple[int, int], band: NDArray[Any], band_row: int
-    ) -> None:
-        level, following = self._levels[number], self._levels[number + 1]
-        plan, target = level.plan, following.plan
-        if plan.factors is None:
-            return
-        fx, fy, fz = plan.factors
-        y0 = max(first + plan.origin_y, target.box.topleft.y * fy) // fy
-        y1 = min(last + plan.origin_y, target.box.bottomright.y * fy) // fy
-        if y0 >= y1:
-            return
-        x0, x1 = target.box.topleft.x, target.box.bottomright.x
-        z0, z1 = block
-        source_z, source_y = level.z_range[0], plan.origin_y + band_row
-        with following.store.writable((z0, z1), (y0, y1)) as out:
-            downsample(
-                band[
-                    :,
-                    z0 * fz - source_z : z1 * fz - source_z,
-                    y0 * fy - source_y : y1 * fy - source_y,
-                    x0 * fx - plan.origin_x : x1 * fx - plan.origin_x,
-                ],
-                (fz, fy, fx),
-                self._mode,
-                out,
-            )
 
     def _append(self, number: int, rows: Iterable[EncodedRow]) -> None:
         level = self._levels[number]
@@ -386,7 +290,7 @@ class Engine:
     def _prepare(self) -> int:
         """Set up the levels, take up what the journal proves, and return the number of slabs that are done."""
         self._levels = [
-            _Level(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"))
+            PyramidLevel(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"))
             for number, plan in enumerate(self._plan.levels)
         ]
         self._facts = []
@@ -410,22 +314,13 @@ class Engine:
         self._refill(slabs, builders)
         return slabs
 
-    def _verify(self, level: _Level) -> None:
+    def _verify(self, level: PyramidLevel) -> None:
         """Bring the files of a level back to the last checkpoint. Raises ShardCorruptError if they are not those."""
         for builder in level.open.values():
             builder.cut_back()
-
-        def check(entry: ShardEntry) -> None:
-            path = level.directory / entry.key
-            if not path.exists() or checksum_of(path) != (entry.size_bytes, entry.crc32c):
-                raise ShardCorruptError(f"{path}: its bytes are not those that the journal names")
-
-        for _ in self._pool.map(check, level.done.values()):
+        for _ in self._pool.map(level.check_finished, level.done.values()):
             pass
-        known = {level.directory / key for key in level.done} | {builder.part_path for builder in level.open.values()}
-        for path in (level.directory / "c").rglob("*"):
-            if path.is_file() and path not in known:
-                path.unlink()
+        level.remove_unknown()
 
     def _refill(self, slabs: int, builders: list[dict[str, ShardBuilder]]) -> None:
         """Fill the slabs that were half full at the last checkpoint, each from the slabs of the level below it."""
@@ -459,48 +354,8 @@ class Engine:
                     load.result()
             else:
                 below.begin(slab)
-                _read_back(below, below_shards)
+                below.read_back(below_shards)
             below.store.seal()
             self._rows(number - 1, encode=False, block=(first, until))
         below.store.close()
         below.store, below.slab = kept, resume_at
-
-
-def _grouped(level: _Level, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]) -> Iterable[EncodedRow]:
-    """Encode the used chunks of a packed row, grouped by the shard that they belong to. `corner`: first chunk, x, y, z."""
-    layout = level.plan.layout
-    per_shard = layout.chunks_per_shard
-    found: dict[int, tuple[list[int], list[bytes]]] = {}
-    for i in np.flatnonzero(used).tolist():
-        chunk = Vec3Int(corner.x + i, corner.y, corner.z)
-        positions, chunks = found.setdefault(chunk.x // per_shard.x, ([], []))
-        inside = (chunk.x % per_shard.x, chunk.y % per_shard.y, chunk.z % per_shard.z)
-        a, b, c = layout.index_position(Vec3Int(inside))
-        positions.append((a * layout.index_shape[1] + b) * layout.index_shape[2] + c)
-        chunks.append(level.codec.encode(packed[i]))
-    for x, (positions, chunks) in found.items():
-        yield Vec3Int(x, corner.y // per_shard.y, corner.z // per_shard.z), positions, chunks
-
-
-def _read_back(level: _Level, shards: dict[str, ShardBuilder]) -> None:
-    """Fill a level's slab from the shards that are built already (only after a crash)."""
-    plan, layout = level.plan, level.plan.layout
-    chunk_shape, per_shard = layout.chunk_shape, layout.chunks_per_shard
-    box = BoundingBox(
-        plan.box.topleft.with_z(level.valid_z[0]), plan.box.size.with_z(level.valid_z[1] - level.valid_z[0])
-    )
-    top, bottom, step = box.topleft.y, box.bottomright.y, chunk_shape.y
-    for rows in pairwise([top, *range((top // step + 1) * step, bottom, step), bottom]):
-        part = BoundingBox(box.topleft.with_y(rows[0]), box.size.with_y(rows[1] - rows[0]))
-        with level.store.writable(level.valid_z, rows) as out:
-            out[...] = 0
-            for chunk in chunk_cells(part, chunk_shape):
-                builder = shards.get(layout.shard_key(chunk // per_shard))
-                place = layout.index_position(chunk % per_shard)
-                stored = builder.read(int(np.ravel_multi_index(place, layout.index_shape))) if builder else None
-                if builder is None or stored is None:
-                    continue
-                cell = BoundingBox(chunk * chunk_shape, chunk_shape)
-                common = cell.intersected_with(part)
-                voxels = level.codec.decode(stored, str(builder.part_path))
-                out[box_window(common, part.topleft)] = voxels[box_window(common, cell.topleft)]

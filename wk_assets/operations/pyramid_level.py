@@ -1,0 +1,171 @@
+"""One level of a running pass: its slab, its open shards, and what is done with a band of its rows.
+
+No threads and no order of things here: that is the engine's. All coordinates are voxels of the level's own mag.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wk_assets.errors import ShardCorruptError
+from wk_assets.geometry.bounding_box import BoundingBox
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.kernels.downsample import downsample
+from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.kernels.pack import pack_chunk_row
+from wk_assets.operations.pyramid_plan import LevelPlan
+from wk_assets.operations.slab_stores import SlabStore
+from wk_assets.storage.chunk_codec import ChunkCodec
+from wk_assets.storage.shard import ShardBuilder, ShardEntry, checksum_of
+from wk_assets.storage.stored_array import box_window, chunk_cells
+
+EncodedRow = tuple[Vec3Int, list[int], list[bytes]]  # shard cell, positions in its index, encoded chunks
+
+
+class PyramidLevel:
+    """Hold the state of one level: the slab that is being filled, and the shards that are open or done."""
+
+    def __init__(self, plan: LevelPlan, directory: Path, store: SlabStore) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.codec = ChunkCodec(plan.layout)
+        self.store = store
+        self.slab = 0  # index of the slab that is being filled
+        self.open: dict[str, ShardBuilder] = {}
+        self.done: dict[str, ShardEntry] = {}
+        self._scratch: deque[tuple[NDArray[Any], NDArray[np.bool_]]] = deque()
+
+    @property
+    def z_range(self) -> tuple[int, int]:
+        """Range of z that the store stands for."""
+        return self.plan.slabs[self.slab]
+
+    @property
+    def valid_z(self) -> tuple[int, int]:
+        """Part of `z_range` that lies in the layer's box."""
+        start, stop = self.z_range
+        return max(start, self.plan.box.topleft.z), min(stop, self.plan.box.bottomright.z)
+
+    def begin(self, slab: int) -> None:
+        """Start to fill a slab; one behind the last is no slab."""
+        self.slab = slab
+        if slab < len(self.plan.slabs):
+            self.store.begin(self.z_range)
+
+    def encode_rows(self, first: int, last: int, band: NDArray[Any], band_row: int) -> list[EncodedRow]:
+        """Encode the chunks of the buffer rows [first, last). `band` as `SlabStore.band` gives it."""
+        plan, layout = self.plan, self.plan.layout
+        cx, cy, cz = layout.chunk_shape
+        z0, z1 = (z - self.z_range[0] for z in self.valid_z)
+        y0, y1 = plan.box.topleft.y - plan.origin_y, plan.box.bottomright.y - plan.origin_y
+        x0, x1 = plan.box.topleft.x - plan.origin_x, plan.box.bottomright.x - plan.origin_x
+        packed, used = self._borrow_scratch()
+        valid = (z0, z1), (y0 - band_row, y1 - band_row), (x0, x1)
+        rows: list[EncodedRow] = []
+        for z in range(z0 // cz * cz, z1, cz):
+            for y in range(max(first, y0 // cy * cy), min(last, y1), cy):
+                pack_chunk_row(band, (z, y - band_row), valid, (cz, cy, cx), packed, used)
+                corner = Vec3Int(plan.origin_x // cx, (y + plan.origin_y) // cy, (z + self.z_range[0]) // cz)
+                rows.extend(self._encode_row(corner, packed, used))
+        self._scratch.append((packed, used))
+        return rows
+
+    def _borrow_scratch(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return arrays for one row of chunks: a thread puts them back when it is done, another takes them up."""
+        if self._scratch:
+            return self._scratch.pop()
+        layout = self.plan.layout
+        cx, cy, cz = layout.chunk_shape
+        chunks = self.plan.buffer_shape[3] // cx
+        return np.empty((chunks, layout.channels, cz, cy, cx), layout.dtype), np.empty(chunks, np.bool_)
+
+    def _encode_row(self, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]) -> Iterator[EncodedRow]:
+        """Encode the used chunks of a packed row, grouped by the shard that they belong to. `corner`: first chunk, x, y, z."""
+        layout = self.plan.layout
+        per_shard = layout.chunks_per_shard
+        found: dict[int, tuple[list[int], list[bytes]]] = {}
+        for i in np.flatnonzero(used).tolist():
+            chunk = Vec3Int(corner.x + i, corner.y, corner.z)
+            positions, chunks = found.setdefault(chunk.x // per_shard.x, ([], []))
+            inside = (chunk.x % per_shard.x, chunk.y % per_shard.y, chunk.z % per_shard.z)
+            a, b, c = layout.index_position(Vec3Int(inside))
+            positions.append((a * layout.index_shape[1] + b) * layout.index_shape[2] + c)
+            chunks.append(self.codec.encode(packed[i]))
+        for x, (positions, chunks) in found.items():
+            yield Vec3Int(x, corner.y // per_shard.y, corner.z // per_shard.z), positions, chunks
+
+    def downsample_rows(
+        self,
+        following: "PyramidLevel",
+        first: int,
+        last: int,
+        block: tuple[int, int],
+        band: NDArray[Any],
+        band_row: int,
+        mode: DownsamplingMode,
+    ) -> None:
+        """Make the slices `block` of the next level from the buffer rows [first, last) of this one."""
+        plan, target = self.plan, following.plan
+        if plan.factors is None:
+            return
+        fx, fy, fz = plan.factors
+        y0 = max(first + plan.origin_y, target.box.topleft.y * fy) // fy
+        y1 = min(last + plan.origin_y, target.box.bottomright.y * fy) // fy
+        if y0 >= y1:
+            return
+        x0, x1 = target.box.topleft.x, target.box.bottomright.x
+        z0, z1 = block
+        source_z, source_y = self.z_range[0], plan.origin_y + band_row
+        with following.store.writable((z0, z1), (y0, y1)) as out:
+            downsample(
+                band[
+                    :,
+                    z0 * fz - source_z : z1 * fz - source_z,
+                    y0 * fy - source_y : y1 * fy - source_y,
+                    x0 * fx - plan.origin_x : x1 * fx - plan.origin_x,
+                ],
+                (fz, fy, fx),
+                mode,
+                out,
+            )
+
+    def check_finished(self, entry: ShardEntry) -> None:
+        """Compare a finished shard with what is noted of it. Raises ShardCorruptError."""
+        path = self.directory / entry.key
+        if not path.exists() or checksum_of(path) != (entry.size_bytes, entry.crc32c):
+            raise ShardCorruptError(f"{path}: its bytes are not those that the journal names")
+
+    def remove_unknown(self) -> None:
+        """Remove files of shards that were begun after the last checkpoint."""
+        known = {self.directory / key for key in self.done} | {builder.part_path for builder in self.open.values()}
+        for path in (self.directory / "c").rglob("*"):
+            if path.is_file() and path not in known:
+                path.unlink()
+
+    def read_back(self, shards: dict[str, ShardBuilder]) -> None:
+        """Fill a level's slab from the shards that are built already (only after a crash)."""
+        plan, layout = self.plan, self.plan.layout
+        chunk_shape, per_shard = layout.chunk_shape, layout.chunks_per_shard
+        box = BoundingBox(
+            plan.box.topleft.with_z(self.valid_z[0]), plan.box.size.with_z(self.valid_z[1] - self.valid_z[0])
+        )
+        top, bottom, step = box.topleft.y, box.bottomright.y, chunk_shape.y
+        for rows in pairwise([top, *range((top // step + 1) * step, bottom, step), bottom]):
+            part = BoundingBox(box.topleft.with_y(rows[0]), box.size.with_y(rows[1] - rows[0]))
+            with self.store.writable(self.valid_z, rows) as out:
+                out[...] = 0
+                for chunk in chunk_cells(part, chunk_shape):
+                    builder = shards.get(layout.shard_key(chunk // per_shard))
+                    place = layout.index_position(chunk % per_shard)
+                    stored = builder.read(int(np.ravel_multi_index(place, layout.index_shape))) if builder else None
+                    if builder is None or stored is None:
+                        continue
+                    cell = BoundingBox(chunk * chunk_shape, chunk_shape)
+                    common = cell.intersected_with(part)
+                    voxels = self.codec.decode(stored, str(builder.part_path))
+                    out[box_window(common, part.topleft)] = voxels[box_window(common, cell.topleft)]
