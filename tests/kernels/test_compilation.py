@@ -40,7 +40,12 @@ def start(package: Path, home: Path, program: str = PROGRAM) -> subprocess.Popen
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG", "COV"))}
     environment |= {"HOME": str(home), "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
-        [sys.executable, "-c", program], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", program],
+        cwd=package,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

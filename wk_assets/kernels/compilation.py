@@ -6,7 +6,7 @@ change of a kernel's own file only: code inlined from elsewhere would stay in th
 """
 
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -52,8 +52,10 @@ def call(kernel: Any, *arguments: object) -> None:
         with _one_thread_compiles, ExitStack() as stack:
             if key not in _ready:
                 cache_path = kernel.stats.cache_path
-                if cache_path is not None:
-                    stack.enter_context(FileLock(Path(cache_path) / f"{kernel.__name__}.lock"))
+                # a file system without locks is no reason to stop: at worst two processes do the same work
+                with suppress(OSError, NotImplementedError):
+                    if cache_path is not None:
+                        stack.enter_context(FileLock(Path(cache_path) / f"{kernel.__name__}.lock"))
                 kernel.compile(signature)
                 _ready.add(key)
     kernel(*arguments)
