@@ -102,7 +102,7 @@ def test_a_dataset_is_a_collection_of_its_layers(datasets: Mapping[str, SampleDa
     root = ngff.BioFormats2Raw.from_zarr(zarr.open_group(dataset.path, mode="r"))
 
     assert root.attributes.ome.bioformats2raw_layout == 3
-    series = zarr.open_group(dataset.path / "OME", mode="r").attrs.asdict()["ome"]["series"]
+    series = json.loads((dataset.path / "OME" / "zarr.json").read_text())["attributes"]["ome"]["series"]
     assert series == [layer.name for layer in dataset.layers]
 
 
