@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -28,6 +28,7 @@ def counted(voxels: Voxels, bins: int = 128, max_voxels: int = 1 << 25) -> Histo
     ),
     st.integers(1, 20),
 )
+@example(np.array([0, 2**64 - 1], "uint64").reshape(1, 1, 1, 2), 1)
 def test_every_integer_is_in_the_bin_that_exact_arithmetic_says(voxels: Voxels, bins: int) -> None:
     made = counted(voxels, bins)
 

@@ -80,7 +80,11 @@ def array_histogram(
         count = bins if maximum > minimum else 1
     counts = np.zeros(count, np.int64)
     for finite in _finite_values(array, looked_at):
-        if integral:
+        if count == 1:
+            places = np.zeros(
+                finite.size, np.intp
+            )  # the width of the only bin may be 2**64, which no integer type holds
+        elif integral:
             # differences of 64-bit integers may exceed their type: modulo 2**64 they are right in uint64
             steps = (finite.astype(np.uint64) - np.uint64(int(minimum) % (1 << 64))) // np.uint64(width)
             places = steps.astype(np.intp)
