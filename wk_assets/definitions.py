@@ -16,7 +16,9 @@ from resources.webserver import WEBSERVER_VARIABLE, WebserverResource
 from sensors.acquisitions import acquisitions
 from sensors.automation import automation
 from sensors.inbox_scan import hourly_inbox_scan, nightly_inbox_scan
+from sensors.integrity import integrity_schedules
 from wk_assets.assets.graph import asset_graph
+from wk_assets.assets.integrity import integrity_checks
 from wk_assets.facility.configuration import configuration_path
 
 
@@ -26,10 +28,13 @@ def defs() -> dg.Definitions:
     facility = FacilityResource(config_path=str(configuration_path()))
     configuration = facility.configuration()
     compute = configuration.compute()
+    entries = facility.catalogue().survey().entries.values()
+    integrity = integrity_checks(entries)
     return dg.Definitions(
-        assets=asset_graph(facility.catalogue().survey().entries.values()),
+        assets=asset_graph(entries),
+        asset_checks=integrity,
         sensors=[acquisitions, automation],
-        schedules=[hourly_inbox_scan, nightly_inbox_scan],
+        schedules=[hourly_inbox_scan, nightly_inbox_scan, *integrity_schedules(integrity)],
         resources={
             "facility": facility,
             "storage": StorageResource(

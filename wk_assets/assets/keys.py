@@ -27,6 +27,7 @@ ACQUISITIONS_PREFIX = "acquisitions"
 
 POOL_IMPORT = "import"  # heavy steps: one layer takes the whole memory budget
 POOL_COMMIT = "commit"  # light steps that write metadata
+POOL_VERIFY = "verify"  # reads whole datasets: once at a time is enough for any disk
 POOL_CATALOGUE = "catalogue"  # one registration at a time: each loads the definitions again
 
 _OP_NAME_LENGTH = 80

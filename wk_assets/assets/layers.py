@@ -100,7 +100,8 @@ def layer_assets(entry: CatalogueEntry, layer: CatalogueLayer) -> dg.AssetsDefin
     ) -> Iterator[LayerEvent]:
         with failures(context):
             request = storage.place_layer(facility.layer_request(dataset, layer.name))
-            plan = plan_layer(request, compute.compute(), wanted=selected_mags(context))
+            # Reads the bytes of what is there: materializing a mag is how a person repairs it.
+            plan = plan_layer(request, compute.compute(), wanted=selected_mags(context), read_checksums=True)
             result = run_layer(plan, compute.compute(), log_progress(context.log.info))
             record = published(request)
             preview = preview_layer(record, request.dataset_path)
