@@ -25,7 +25,7 @@ OURS = "wk-assets zstd 5"
 PEERS = ("peer tuned", "peer default")
 CANDIDATES = (
     Candidate(name=OURS, script="wk_assets_engine.py", zstd_level=5),
-    Candidate(name="wk-assets default", script="wk_assets_engine.py", variant="default"),
+    Candidate(name="wk-assets convert", script="wk_assets_engine.py", variant="convert"),
     Candidate(name="wk-assets zstd 1", script="wk_assets_engine.py", zstd_level=1),
     Candidate(name="peer tuned", script="peer_library.py", environment="peer", needs=("webknossos",), variant="tuned"),
     Candidate(name="peer default", script="peer_library.py", environment="peer", needs=("webknossos",)),

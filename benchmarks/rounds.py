@@ -204,8 +204,8 @@ def _failure(measured: Measurement) -> str | None:
     if measured.stopped is not None:
         return measured.stopped
     if measured.exit_code != 0:
-        last = measured.complaints.strip().splitlines() or [""]
-        return f"failed with exit code {measured.exit_code}: {last[-1][:200]}"
+        last = " / ".join(line.strip() for line in measured.complaints.strip().splitlines()[-3:])
+        return f"failed with exit code {measured.exit_code}: {last[-300:]}"
     return None
 
 
