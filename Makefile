@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo ui test lint types floors style pytest bench lock format clean
+.PHONY: help demo ui test lint types floors style pytest peer oracle bench lock format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,21 @@ floors: $(VENV)/.development
 
 pytest: $(VENV)/.development
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term -m "not oracle" $(PYTEST_ARGS)
+
+# The peer library (AGPL) and its requirements live in an environment of their own; nothing of ours imports it.
+PEER := $(CURDIR)/.venv-peer
+peer: $(PEER)/.installed ## make .venv-peer, with WEBKNOSSOS' own Python library in it
+
+oracle: $(VENV)/.development $(PEER)/.installed ## compare with other implementations: tests marked `oracle`
+	WK_ASSETS_PEER_PYTHON=$(PEER)/bin/python $(BIN)/python -m pytest -m oracle $(PYTEST_ARGS)
+
+# One of its requirements (loxun) exists as source only.
+$(PEER)/.installed: requirements-peer.lock $(VENV)/.installer
+	@echo "installing $< into $(PEER)"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEER)
+	@VIRTUAL_ENV=$(PEER) $(BIN)/uv pip install --quiet --only-binary :all: --no-binary loxun --require-hashes -r $<
+	@touch $@
 
 bench: $(VENV)/.development ## measure: voxels per second and peak memory (benchmarks/)
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
@@ -62,9 +76,10 @@ lock: $(VENV)/.installer ## resolve the dependencies anew (UPGRADE=--upgrade tak
 	$(LOCK) $(UPGRADE) pyproject.toml --extra demo --group install --group test -o requirements-test.lock > /dev/null
 	$(LOCK) pyproject.toml --extra demo --constraint requirements-test.lock -o requirements.lock > /dev/null
 	$(LOCK) --group install --constraint requirements-test.lock -o requirements-install.lock > /dev/null
+	printf 'webknossos[tifffile]==4.3.3\nnumba\n' | $(LOCK) --no-binary loxun $(UPGRADE) - -o requirements-peer.lock > /dev/null
 
 clean: ## remove the environment and every cache, keep the demo
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(PEER) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # PYTHON=/path/to/python3.12 chooses one.
