@@ -19,7 +19,7 @@ from benchmarks.machine import machine_facts
 from benchmarks.measured_process import REPOSITORY, clean_environment
 from benchmarks.report import megabytes, say, show_table, write_json
 from benchmarks.rounds import Candidate, Results, common_options, cpu, interpreters_of, peak, run_rounds, wall, warm_up
-from benchmarks.volumes import VolumeSpec, ensured_volume, parse_size
+from benchmarks.volume_spec import VolumeSpec, ensured_volume, parse_size
 
 OURS = "wk-assets zstd 5"
 PEERS = ("peer tuned", "peer default")

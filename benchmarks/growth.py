@@ -11,7 +11,7 @@ from benchmarks.candidates.task import Task
 from benchmarks.machine import machine_facts
 from benchmarks.report import Spread, megabytes, say, show_table, write_json
 from benchmarks.rounds import Candidate, Run, common_options, cpu, interpreters_of, peak, run_rounds, wall, warm_up
-from benchmarks.volumes import KINDS, VolumeSpec, ensured_volume, parse_size
+from benchmarks.volume_spec import KINDS, VolumeSpec, ensured_volume, parse_size
 
 SIZES = ((1024, 1024, 96), (1024, 1024, 512), (1024, 1024, 1024))
 LARGE = (2048, 2048, 1024)
@@ -43,7 +43,7 @@ def main() -> None:
     ]
     document: dict[str, Any] = {"benchmark": "growth", "machine": machine_facts(chosen.work), "volumes": {}}
     rows = []
-    first: dict[str, float] = {}
+    first: dict[str, tuple[int, float]] = {}  # by candidate: voxels and CPU seconds of the smallest volume
     warm = chosen.no_warm_up
     for size in [*(chosen.size or SIZES), *([LARGE] if chosen.large else [])]:
         spec = VolumeSpec(kind=chosen.kind, size=size, compression="zlib" if chosen.kind == "labels" else "none")
@@ -63,13 +63,16 @@ def main() -> None:
         results = run_rounds(candidates, task, chosen.rounds, interpreters)
         for name, runs in results.runs.items():
             per_voxel = Spread.of(work_cpu(run) / spec.voxels * 1e9 for run in runs)
-            first.setdefault(name, per_voxel.median)
+            seconds = results.spread(name, work_cpu).median
+            voxels, base = first.setdefault(name, (spec.voxels, seconds))
+            beyond = (seconds - base) / (spec.voxels - voxels) * 1e9 if spec.voxels > voxels else None
             speed_up = results.ratio(candidates[0].name, name, wall)
             rows.append(
                 (
                     f"{spec.voxels / 1e9:.2f} gigavoxel, {name}",
                     per_voxel.text(),
-                    f"{per_voxel.median / first[name] - 1:+.1%}",
+                    f"{per_voxel.median / (base / voxels * 1e9) - 1:+.1%}",
+                    "-" if beyond is None else f"{beyond:.2f}",
                     results.spread(name, cpu).text(1),
                     results.spread(name, wall).text(1),
                     speed_up.text(),
@@ -85,6 +88,7 @@ def main() -> None:
             "size",
             "ns of CPU per voxel",
             "to the first",
+            "of voxels beyond the first",
             "CPU s, whole",
             "wall s",
             "speed by 1 thread",

@@ -12,7 +12,7 @@ from benchmarks.candidates.task import Task
 from benchmarks.machine import machine_facts
 from benchmarks.report import megabytes, say, show_table, write_json
 from benchmarks.rounds import Candidate, Results, common_options, cpu, interpreters_of, peak, run_rounds, wall, warm_up
-from benchmarks.volumes import KINDS, VolumeSpec, ensured_volume, parse_size
+from benchmarks.volume_spec import KINDS, VolumeSpec, ensured_volume, parse_size
 
 OURS = Candidate(name="wk-assets convert", script="wk_assets_engine.py", variant="convert")
 OURS_EQUAL = Candidate(name="wk-assets zstd 5", script="wk_assets_engine.py", zstd_level=5)

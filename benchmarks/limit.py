@@ -13,7 +13,7 @@ from benchmarks.candidates.task import Task
 from benchmarks.machine import machine_facts
 from benchmarks.report import Spread, megabytes, say, show_table, write_json
 from benchmarks.rounds import Candidate, Results, Run, common_options, interpreters_of, run_rounds, warm_up
-from benchmarks.volumes import KINDS, VolumeSpec, ensured_volume, parse_size
+from benchmarks.volume_spec import KINDS, VolumeSpec, ensured_volume, parse_size
 
 MAGS = tuple((2**n, 2**n, 2**n) for n in range(6))
 LEAST_PARTS = ("encode", "read", "copy", "downsample")

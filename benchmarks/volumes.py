@@ -11,11 +11,9 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,53 +23,12 @@ import zstandard
 from numba import float32, int64, njit, uint32
 from numpy.typing import NDArray
 
+from benchmarks.volume_spec import DESCRIPTION, KINDS, VolumeSpec, parse_size
+
 TILE = 1024
 CELL = 56.0  # mean distance of two cells, voxels
 COARSE_STEP = 24  # voxels between two lattice points of the fields that bend and shade the cells
 FINE_STEP = 3  # the same of the texture inside of the cells
-KINDS = ("em", "labels")
-DESCRIPTION = "volume.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeSpec:
-    """Name a volume: the same spec is the same voxels on every machine. `size` in voxels x, y, z."""
-
-    kind: str
-    size: tuple[int, int, int]
-    seed: int = 7
-    compression: str = "none"  # of the TIFF slices: none, zlib, lzw or zstd
-
-    @property
-    def name(self) -> str:
-        """Folder that holds the slices."""
-        x, y, z = self.size
-        return f"{self.kind}_{x}x{y}x{z}_{self.compression}_{self.seed}"
-
-    @property
-    def voxels(self) -> int:
-        """Number of voxels."""
-        x, y, z = self.size
-        return x * y * z
-
-    @property
-    def raw_bytes(self) -> int:
-        """Bytes of the voxels, not compressed."""
-        return self.voxels * (1 if self.kind == "em" else 4)
-
-
-def ensured_volume(spec: VolumeSpec, work: Path) -> Path:
-    """Return the folder of the volume's slices below `work`; make it, in a process of its own, if it is not there.
-
-    A process of its own, because the memory that a benchmark once used counts as its children's.
-    """
-    folder = work / spec.name
-    if not (folder / DESCRIPTION).exists():
-        command = [sys.executable, "-m", "benchmarks.volumes", str(folder), "--kind", spec.kind]
-        command += ["--size", ",".join(map(str, spec.size))]
-        command += ["--seed", str(spec.seed), "--compression", spec.compression]
-        subprocess.run(command, check=True, cwd=Path(__file__).resolve().parent.parent, stdout=subprocess.DEVNULL)
-    return folder / "slices"
 
 
 def write_volume(spec: VolumeSpec, folder: Path, threads: int) -> dict[str, Any]:
@@ -231,12 +188,6 @@ def _blur(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
             total = 12 * int(source[y, x]) + int(source[above, x]) + int(source[below, x])
             total += int(source[y, left]) + int(source[y, right])
             target[y, x] = np.uint8((total + 8) // 16)
-
-
-def parse_size(text: str) -> tuple[int, int, int]:
-    """Read x,y,z. Raises ValueError for anything but three numbers."""
-    x, y, z = (int(part) for part in text.replace("x", ",").split(","))
-    return x, y, z
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from cloudvolume import CloudVolume  # type: ignore[import-not-found, unused-ign
 from igneous.task_creation import create_downsampling_tasks  # type: ignore[import-not-found, unused-ignore]  # as above
 from taskqueue import LocalTaskQueue  # type: ignore[import-not-found, unused-ignore]  # as above
 
-from benchmarks.candidates.task import Answer, Task, answer_task, read_stack
+from benchmarks.candidates.stack import read_stack
+from benchmarks.candidates.task import Answer, Task, answer_task
 
 CHUNK = 64
 

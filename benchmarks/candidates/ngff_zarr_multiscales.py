@@ -5,7 +5,8 @@ from typing import Any
 import dask.array
 import ngff_zarr
 
-from benchmarks.candidates.task import CHUNK, Answer, Task, answer_task, read_stack
+from benchmarks.candidates.stack import read_stack
+from benchmarks.candidates.task import CHUNK, Answer, Task, answer_task
 
 da: Any = dask.array  # half typed
 

@@ -3,7 +3,8 @@
 from ome_zarr.scale import Methods  # type: ignore[import-not-found, unused-ignore]  # in its own environment
 from ome_zarr.writer import write_image, write_labels  # type: ignore[import-not-found, unused-ignore]  # as above
 
-from benchmarks.candidates.task import Answer, Task, answer_task, read_stack
+from benchmarks.candidates.stack import read_stack
+from benchmarks.candidates.task import Answer, Task, answer_task
 
 CHUNK = 64
 

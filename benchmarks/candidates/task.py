@@ -1,7 +1,8 @@
 """What `end_to_end` asks of a candidate, and what the candidate answers: one JSON document each.
 
 Every candidate is a program of its own, run by the interpreter of an environment that has its tool: a stack of TIFF
-slices in, an array for each mag out. Needs nothing but numpy and tifffile, so that every environment can import it.
+slices in, an array for each mag out. Needs the standard library alone: every environment can import it, and the
+benchmark that starts the candidates stays small.
 """
 
 import json
@@ -9,15 +10,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import tifffile
-from numpy.typing import NDArray
 
 CHUNK = 32  # voxels along each axis; every candidate that can choose uses it
 
@@ -105,21 +101,6 @@ def answer_task(work: Callable[[Task], Answer]) -> None:
 def slices_of(source: Path) -> list[Path]:
     """List the slices in order."""
     return sorted(source.glob("*.tif"))
-
-
-def read_stack(source: Path, threads: int) -> NDArray[Any]:
-    """Read the whole stack, shape (z, y, x), each slice straight to its place."""
-    paths = slices_of(source)
-    first = tifffile.imread(paths[0])
-    stack = np.empty((len(paths), *first.shape), first.dtype)
-
-    def load(z: int) -> None:
-        with tifffile.TiffFile(paths[z]) as file:
-            file.pages[0].asarray(out=stack[z])
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(load, range(len(paths))))
-    return stack
 
 
 def _cpu_seconds() -> float:

@@ -7,7 +7,8 @@ does fastest) and labels take its mode; voxels of coarser mags are not comparabl
 import numpy as np
 import tensorstore as ts
 
-from benchmarks.candidates.task import CHUNK, Answer, Task, answer_task, mag_name, read_stack
+from benchmarks.candidates.stack import read_stack
+from benchmarks.candidates.task import CHUNK, Answer, Task, answer_task, mag_name
 
 SHARD = 256
 

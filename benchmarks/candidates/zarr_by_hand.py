@@ -3,7 +3,8 @@
 import zarr
 from zarr.codecs import ZstdCodec
 
-from benchmarks.candidates.task import CHUNK, Answer, Task, answer_task, mag_name, read_stack
+from benchmarks.candidates.stack import read_stack
+from benchmarks.candidates.task import CHUNK, Answer, Task, answer_task, mag_name
 from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
 
