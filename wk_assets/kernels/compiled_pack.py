@@ -6,8 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from wk_assets.kernels.compilation import KERNEL
 
-@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]  # numba ships no types
+
+@njit(**KERNEL)
 def pack_rows(
     slab: NDArray[Any],
     corner: tuple[int, int],

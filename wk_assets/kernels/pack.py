@@ -22,7 +22,7 @@ def pack_chunk_row(
     voxels of the layer; everything else is written as zero. `out`: (chunks of the row, c, cz, cy, cx), same dtype,
     C-contiguous. `used`: (chunks of the row,). A chunk is used when any bit of it is set (so -0.0 counts).
     """
-    from wk_assets.kernels import compiled_pack  # here, not above: numba takes most of a second to import
+    from wk_assets.kernels import compilation, compiled_pack  # here, not above: numba takes most of a second to import
 
     cz, cy, cx = chunk_shape_zyx
     chunks = slab.shape[3] // cx
@@ -30,7 +30,7 @@ def pack_chunk_row(
         raise DownsamplingError(f"pack: out {out.shape} and used {used.shape} do not fit a slab of shape {slab.shape}")
     (z0, z1), (y0, y1), (x0, x1) = valid_zyx
     word = np.dtype(np.uint64) if cx * slab.dtype.itemsize % 8 == 0 else np.dtype(f"u{slab.dtype.itemsize}")
-    compiled_pack.pack_rows(slab.view(word), corner_zy, (z0, z1), (y0, y1), out.view(word), used)
+    compilation.call(compiled_pack.pack_rows, slab.view(word), corner_zy, (z0, z1), (y0, y1), out.view(word), used)
     _clear_outside(out, used, x0, x1, cx)
 
 
