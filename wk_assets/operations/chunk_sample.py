@@ -24,6 +24,7 @@ WANTED_CHUNKS = 128
 _LEAST_CHUNKS = 16  # of huge chunks: fewer would say nothing, whatever they weigh
 _CHUNK_BYTES = 64 << 20  # held at once, all chunks together
 _SLAB_BYTES = 512 << 20  # read in all, unless one slab is more than that
+_SMALL_BYTES = 64 << 20  # a volume of this size may be read as a whole
 _SLICE_BYTES = 128 << 20  # slices held at once, unless one is more than that
 _GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many one takes
 
@@ -144,10 +145,14 @@ class _TimedReader:
 
 
 def _slabs(described: VolumeDescription, depth: int) -> tuple[tuple[int, int], ...]:
-    """Choose ranges of z on the grid of chunks: a quarter of all at most, in the middle of equal parts of the volume."""
+    """Choose ranges of z on the grid of chunks, in the middle of equal parts of the volume.
+
+    Of a volume that is more than small a quarter at most: a sample must not cost what an import costs.
+    """
     whole = max(1, described.size.z // depth)
     slab_bytes = depth * described.size.x * described.size.y * described.channels * described.dtype.itemsize
-    count = min(3, -(-whole // 4), max(1, _SLAB_BYTES // slab_bytes))
+    affordable = whole if whole * slab_bytes <= _SMALL_BYTES else -(-whole // 4)
+    count = min(3, affordable, max(1, _SLAB_BYTES // slab_bytes))
     starts = [(2 * part + 1) * whole // (2 * count) * depth for part in range(count)]
     return tuple((start, min(start + depth, described.size.z)) for start in starts)
 
