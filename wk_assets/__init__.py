@@ -7,7 +7,7 @@ importing the library never imports dagster. Everything else has one canonical i
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from wk_assets.version import __version__
 
 _PUBLIC = {
     "BoundingBox": "wk_assets.geometry.bounding_box",

@@ -20,6 +20,7 @@ from wk_assets.cli.info import info
 from wk_assets.cli.ingest import ingest
 from wk_assets.cli.init import init
 from wk_assets.cli.plan import plan
+from wk_assets.cli.rewrite import compress, copy_dataset
 from wk_assets.cli.screen import complain, remark
 from wk_assets.cli.status import status
 from wk_assets.cli.ui import ui
@@ -107,6 +108,8 @@ app.command(rich_help_panel=_WORK)(plan)
 app.command(rich_help_panel=_WORK)(ingest)
 app.command(rich_help_panel=_WORK)(convert)
 app.command(rich_help_panel=_WORK)(downsample)
+app.command(rich_help_panel=_WORK)(compress)
+app.command("copy-dataset", rich_help_panel=_WORK)(copy_dataset)
 app.command(rich_help_panel=_LOOK)(info)
 app.command(rich_help_panel=_LOOK)(verify)
 app.command(rich_help_panel=_LOOK)(status)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from wk_assets import __version__
 from wk_assets.errors import PlanError
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.operations.layer_record import BOOKKEEPING, LayerRecord, ledger_lock, read_layer_record
@@ -37,6 +36,7 @@ from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.durable import move_into_place, remove_partials, remove_tree, write_atomically
 from wk_assets.storage.locks import exclusive
 from wk_assets.storage.manifest import MANIFEST_NAME
+from wk_assets.version import __version__
 
 PROVENANCE_NAME = "provenance.json"
 _PATIENCE_SECONDS = 60.0
@@ -44,7 +44,10 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRequest:
-    """Ask for a dataset to be committed from layers that are published. `layer_names` in the order of display."""
+    """Ask for a dataset to be committed from layers that are published. `layer_names` in the order of display.
+
+    `like`: a dataset from which a new one takes what is not about voxels (how layers are shown, keys that we do not know).
+    """
 
     dataset_path: Path
     name: str
@@ -52,6 +55,7 @@ class DatasetRequest:
     layer_names: tuple[str, ...]
     layout: Layout
     description: str = ""
+    like: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +113,14 @@ def _committable(request: DatasetRequest, name: str) -> LayerRecord:
 
 def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path: Path) -> DatasetProperties:
     layers = [_layer_properties(record) for record in records]
-    try:
-        stored = DatasetProperties.parse_text(path.read_text(encoding="utf-8"), source=str(path))
-    except FileNotFoundError:
+    if not path.exists() and request.like is None:
         return DatasetProperties.new(name=request.name, voxel_size=request.voxel_size, layers=layers)
+    if path.exists() or request.like is None:
+        stored = _stored_properties(path)
+    else:
+        original = _stored_properties(request.like / FILE_NAME)
+        kept = tuple(layer for layer in original.data_layers if layer.name in request.layer_names)
+        stored = original.model_copy(update={"data_layers": kept, "id": {**original.id, "name": request.name}})
     scale = ScaleProperties(factor=request.voxel_size.factor, unit=request.voxel_size.unit)
     updated = stored.model_copy(update={"scale_properties": scale})
     names = [layer.name for layer in stored.data_layers]
@@ -126,6 +134,11 @@ def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path:
         else:
             updated = updated.with_layer(layer)
     return updated
+
+
+def _stored_properties(path: Path) -> DatasetProperties:
+    """Read a properties file. Raises InvalidPropertiesError, FileNotFoundError."""
+    return DatasetProperties.parse_text(path.read_text(encoding="utf-8"), source=str(path))
 
 
 def _layer_properties(record: LayerRecord) -> LayerProperties:

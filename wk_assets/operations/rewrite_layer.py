@@ -32,11 +32,9 @@ def plan_rewrite(
     `target_path` None: in its own dataset, as new versions of the mags; the old ones stay until the dataset is
     committed. Raises NotADatasetError if the layer is not published there, PlanError if it does not fit the budget.
     """
-    record = read_layer_record(dataset_path, layer_name)
-    if record is None or not record.mags:
-        raise NotADatasetError(f"nothing of layer {layer_name!r} is published in {dataset_path}; its ledger is missing")
+    record = _published(dataset_path, layer_name)
     target = target_path or dataset_path
-    current = _current_settings(dataset_path, record)
+    current = current_settings(dataset_path, layer_name)
     settings = (array or current).fitted_to(record.box.size)
     there = read_layer_record(target, layer_name)
     mags = tuple(_plan_mag(mag, record, settings, target, there) for mag in record.mags)
@@ -70,7 +68,9 @@ def plan_rewrite(
     )
 
 
-def _current_settings(dataset_path: Path, record: LayerRecord) -> ArraySettings:
+def current_settings(dataset_path: Path, layer_name: str) -> ArraySettings:
+    """Return how the finest mag of a layer is cut and encoded. Raises NotADatasetError."""
+    record = _published(dataset_path, layer_name)
     layout = StoredArray.open(dataset_path / record.mags[0].path).array_layout
     return ArraySettings(
         layout=layout.layout,
@@ -78,6 +78,13 @@ def _current_settings(dataset_path: Path, record: LayerRecord) -> ArraySettings:
         shard_shape=layout.shard_shape,
         zstd_level=layout.zstd_level,
     )
+
+
+def _published(dataset_path: Path, layer_name: str) -> LayerRecord:
+    record = read_layer_record(dataset_path, layer_name)
+    if record is None or not record.mags:
+        raise NotADatasetError(f"nothing of layer {layer_name!r} is published in {dataset_path}; its ledger is missing")
+    return record
 
 
 def _plan_mag(

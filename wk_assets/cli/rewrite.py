@@ -1,0 +1,147 @@
+"""`wk-assets compress` and `wk-assets copy-dataset`: store what is there once more, without changing a voxel."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wk_assets.cli.options import DryRunOption, JsonOption, MemoryOption, ThreadsOption
+from wk_assets.cli.screen import headline, say, show_json
+from wk_assets.storage.array_layout import Layout
+
+if TYPE_CHECKING:
+    from wk_assets.operations.commit_dataset import DatasetRequest
+    from wk_assets.operations.compute import Compute
+    from wk_assets.operations.layer_plan import LayerPlan
+    from wk_assets.operations.layer_request import ArraySettings
+
+CompressionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--compression",
+        help="fast, webknossos, compact, none or zstd:LEVEL. Default: as it is stored now.",
+        show_default=False,
+    ),
+]
+ChunkOption = Annotated[int | None, typer.Option("--chunk", min=1, help="Edge of a chunk in voxels, a power of two.")]
+ShardOption = Annotated[int | None, typer.Option("--shard", min=1, help="Edge of a shard in voxels, a power of two.")]
+
+
+def compress(
+    dataset: Annotated[Path, typer.Argument(help="The directory of the dataset.")],
+    compression: CompressionOption = None,
+    chunk: ChunkOption = None,
+    shard: ShardOption = None,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Store a dataset with another compression, or cut into other chunks and shards. No voxel changes."""
+    from wk_assets.cli.committed_dataset import committed
+    from wk_assets.cli.compute_budget import compute_of
+
+    compute, request = compute_of(threads, memory), committed(dataset)
+    plans = _plans(dataset, request, compute, (compression, chunk, shard), request.layout)
+    _run(plans, request, compute, dry_run=dry_run, as_json=as_json)
+
+
+def copy_dataset(
+    source: Annotated[Path, typer.Argument(help="The directory of the dataset.")],
+    target: Annotated[Path, typer.Argument(help="The directory of the copy; made if it is not there.")],
+    compression: CompressionOption = None,
+    chunk: ChunkOption = None,
+    shard: ShardOption = None,
+    layout: Annotated[
+        Layout | None, typer.Option("--layout", help="How the copy lies on disk. Default: as now.")
+    ] = None,
+    threads: ThreadsOption = None,
+    memory: MemoryOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a dataset, every shard compared with its checksum; with other settings it is stored anew on the way."""
+    from wk_assets.cli.committed_dataset import committed
+    from wk_assets.cli.compute_budget import compute_of
+
+    compute, original = compute_of(threads, memory), committed(source)
+    request = replace(
+        original, dataset_path=target, name=target.resolve().name, layout=layout or original.layout, like=source
+    )
+    plans = _plans(source, request, compute, (compression, chunk, shard), request.layout)
+    _run(plans, request, compute, dry_run=dry_run, as_json=as_json)
+
+
+def _plans(
+    source: Path,
+    request: "DatasetRequest",
+    compute: "Compute",
+    wanted: tuple[str | None, int | None, int | None],
+    layout: Layout,
+) -> list["LayerPlan"]:
+    from wk_assets.cli.committed_dataset import all_layers_are_ours
+    from wk_assets.operations.rewrite_layer import current_settings, plan_rewrite
+
+    all_layers_are_ours(source)
+    return [
+        plan_rewrite(
+            source,
+            name,
+            compute,
+            array=_settings(current_settings(source, name), wanted, layout),
+            target_path=request.dataset_path,
+        )
+        for name in request.layer_names
+    ]
+
+
+def _settings(
+    current: "ArraySettings", wanted: tuple[str | None, int | None, int | None], layout: Layout
+) -> "ArraySettings":
+    from wk_assets.errors import InputError
+    from wk_assets.geometry.vec3_int import Vec3Int
+    from wk_assets.operations.compression import Compression
+
+    compression, chunk, shard = wanted
+    settings = replace(current, layout=layout)
+    if compression is not None:
+        chosen = Compression.parse(compression)
+        if chosen.automatic:
+            raise InputError("compression 'auto' samples a source; for a stored dataset write a preset or zstd:LEVEL")
+        settings = replace(settings, zstd_level=chosen.zstd_level)
+    if chunk is not None:
+        settings = replace(settings, chunk_shape=Vec3Int.full(chunk))
+    if shard is not None:
+        settings = replace(settings, shard_shape=Vec3Int.full(shard))
+    return settings
+
+
+def _run(
+    plans: list["LayerPlan"], request: "DatasetRequest", compute: "Compute", *, dry_run: bool, as_json: bool
+) -> None:
+    from wk_assets.cli.plan_report import layer_documents, show_layers, total_document
+    from wk_assets.cli.progress import shown_progress
+    from wk_assets.cli.result_report import result_documents, show_results
+    from wk_assets.operations.commit_dataset import commit_dataset
+    from wk_assets.operations.run_layer import run_layer
+
+    if dry_run:
+        if as_json:
+            show_json({**total_document(plans), "layers": layer_documents(plans)})
+        else:
+            show_layers(plans)
+        return
+    started = time.monotonic()
+    results = []
+    for plan in plans:
+        with shown_progress(plan.request.layer_name, quiet=as_json) as listener:
+            results.append(run_layer(plan, compute, listener))
+    commit_dataset(request)
+    if as_json:
+        show_json({"dataset_path": str(request.dataset_path), "layers": result_documents(results)})
+    else:
+        headline(str(request.dataset_path))
+        show_results(results, (), time.monotonic() - started)
+        say(f"look at it: wk-assets info {request.dataset_path}")
