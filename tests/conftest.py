@@ -1,6 +1,7 @@
 """What every test may ask for: the shared files of microscopes, and an environment of its own."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,15 @@ def environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "yes")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_another_test() -> None:
+    """Forget the Dagster instance that an earlier test of this process closed.
+
+    Dagster remembers the state storage of the instance that was entered last. Instances that are not closed in the
+    reverse order leave a closed one there, and the next definitions that are loaded in this process ask it, in vain.
+    """
+    remembered = sys.modules.get("dagster._core.storage.defs_state.base")
+    if remembered is not None:
+        remembered._current_storage.set(None)
