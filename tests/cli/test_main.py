@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from wk_assets import __version__
 from wk_assets.cli.exit_codes import ExitCode
 from wk_assets.cli.main import app
 
-COMMANDS = ("init", "check", "demo", "plan", "ingest", "convert", "downsample", "info", "status", "ui", "verify")
+COMMANDS = tuple(str(one.name or (one.callback and one.callback.__name__)) for one in app.registered_commands)
 PROGRAM = (sys.executable, "-c", "from wk_assets.cli.main import run; run()")
 
 
@@ -21,7 +22,16 @@ def test_the_help_lists_every_command(command: Command) -> None:
 
     assert outcome.code == ExitCode.OK
     assert all(f" {name} " in outcome.out for name in COMMANDS)
-    assert sorted(COMMANDS) == sorted(one.callback.__name__ for one in app.registered_commands if one.callback)
+
+
+def test_the_readme_tells_every_command_and_what_it_can(command: Command, repository: Path) -> None:
+    table = (repository / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `wk-assets ([a-z-]+).*\| (yes|) ?\| (yes|) ?\|$", table, re.MULTILINE)
+
+    assert sorted(name for name, _, _ in rows) == sorted(COMMANDS)
+    for name, speaks_json, has_dry_run in rows:
+        explained = command(name, "--help").out
+        assert ("--json" in explained, "--dry-run" in explained) == (bool(speaks_json), bool(has_dry_run)), name
 
 
 @pytest.mark.parametrize("name", COMMANDS)
