@@ -64,7 +64,7 @@ def test_it_was_registered_once_and_made_in_one_run(ui: RunningUi) -> None:
 
 @pytest.mark.skipif(browser_path() is None, reason="there is no chromium and no google-chrome on this machine")
 def test_a_browser_shows_lineage_previews_and_checks(ui: RunningUi, tmp_path: Path) -> None:
-    from tests.end_to_end.screenshots import browser_page, dismiss_greeting, take_pictures
+    from tests.end_to_end.picture_taking import browser_page, dismiss_greeting, take_pictures
 
     with browser_page() as page:
         dismiss_greeting(page, ui.address)

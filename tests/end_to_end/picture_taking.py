@@ -1,6 +1,6 @@
 """Take pictures of a home's UI in a headless browser: lineage, overview with preview, checks.
 
-    python tests/end_to_end/screenshots.py --home .demo --out pictures
+    python tests/end_to_end/picture_taking.py --home .demo --out pictures
 
 starts the UI on a free port, takes the pictures of every dataset, and ends it. `--address` takes them of a UI that
 runs already.
