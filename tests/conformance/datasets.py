@@ -24,6 +24,7 @@ from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_plan import plan_layer
+from wk_assets.operations.layer_record import read_layer_record
 from wk_assets.operations.layer_request import ArraySettings, LayerRequest
 from wk_assets.operations.run_layer import run_layer
 from wk_assets.readers.volume import SourceSelection
@@ -89,6 +90,7 @@ class SampleDataset:
     voxel_size: VoxelSize
     layout: Layout
     zstd_level: int | None
+    times_made: int = 1
 
     @cached_property
     def voxels(self) -> dict[str, dict[str, Voxels]]:
@@ -110,7 +112,10 @@ class SampleDataset:
         return layer.box.align_with_mag(Mag(mag), ceil=True).in_mag(Mag(mag))
 
     def array_path(self, layer: SampleLayer, mag: str) -> Path:
-        return self.path / layer.name / mag
+        record = read_layer_record(self.path, layer.name)
+        stored = record.mag(Mag(mag)) if record is not None else None
+        assert stored is not None
+        return self.path / stored.path
 
     def whole_array(self, layer: SampleLayer, mag: str, shape_cxyz: tuple[int, ...]) -> Voxels:
         """Give what an array of that shape holds: arrays start at the world's origin, outside of the box there is nothing."""
@@ -121,15 +126,19 @@ class SampleDataset:
         return whole
 
     def make(self, inbox: Path) -> None:
-        """Write the slices, import them, commit the dataset."""
+        """Write the slices, import them, commit the dataset; again from other files as often as it is asked for."""
+        for time in range(self.times_made):
+            self._make_once(inbox / self.name / str(time))
+
+    def _make_once(self, inbox: Path) -> None:
         compute = Compute(threads=2)
         for layer in self.layers:
-            files = write_slices(inbox / self.name / layer.name, layer.voxels())
+            files = write_slices(inbox / layer.name, layer.voxels())
             request = LayerRequest(
                 dataset_path=self.path,
                 layer_name=layer.name,
                 category=layer.category,
-                source=SourceSelection(root=inbox, files=files),
+                source=SourceSelection(root=inbox.parent, files=files),
                 voxel_size=self.voxel_size,
                 mags=layer.mags(self.voxel_size),
                 mode=layer.mode,
@@ -189,13 +198,14 @@ MICROMETER = VoxelSize((0.26, 0.26, 0.78), LengthUnit.MICROMETER)
 
 
 def sample_datasets(folder: Path) -> tuple[SampleDataset, ...]:
-    """List the datasets: every type in both layouts, raw chunks in both layouts, a single section."""
+    """List the datasets, each in both layouts: every type, raw chunks, a single section, one that was imported again."""
     datasets = []
     for layout in Layout:
-        for name, layers, voxel_size, zstd_level in (
-            ("compressed", EVERY_TYPE, NANOMETER, ZSTD_LEVEL),
-            ("raw", RAW, MICROMETER, None),
-            ("flat", SECTION, MICROMETER, ZSTD_LEVEL),
+        for name, layers, voxel_size, zstd_level, times_made in (
+            ("compressed", EVERY_TYPE, NANOMETER, ZSTD_LEVEL, 1),
+            ("raw", RAW, MICROMETER, None, 1),
+            ("flat", SECTION, MICROMETER, ZSTD_LEVEL, 1),
+            ("remade", RAW, MICROMETER, ZSTD_LEVEL, 2),
         ):
             full_name = f"{name}_{layout.value}"
             datasets.append(
@@ -206,6 +216,7 @@ def sample_datasets(folder: Path) -> tuple[SampleDataset, ...]:
                     voxel_size=voxel_size,
                     layout=layout,
                     zstd_level=zstd_level,
+                    times_made=times_made,
                 )
             )
     return tuple(datasets)

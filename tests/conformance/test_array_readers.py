@@ -70,3 +70,13 @@ def test_every_voxel_of_every_mag_is_read_by_our_own_handles(
     assert layer.bounding_box == dataset.layer(layer_name).box
     for mag, expected in dataset.voxels[layer_name].items():
         np.testing.assert_array_equal(layer.get_mag(Mag(mag)).read(), expected, strict=True)
+
+
+def test_what_was_imported_again_lies_at_another_place(datasets: Mapping[str, SampleDataset]) -> None:
+    """Servers cache by path, so a path is used for one content only; the readers above follow the new one."""
+    dataset = datasets["remade_ome"]
+
+    for layer in dataset.layers:
+        for mag in dataset.voxels[layer.name]:
+            assert dataset.array_path(layer, mag).is_dir()
+            assert not (dataset.path / layer.name / mag).exists()

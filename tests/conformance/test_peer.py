@@ -99,7 +99,7 @@ def what_the_peer_sees(datasets: Mapping[str, SampleDataset]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("layout", ["ome", "webknossos"])
-@pytest.mark.parametrize("kind", ["compressed", "raw", "flat"])
+@pytest.mark.parametrize("kind", ["compressed", "raw", "flat", "remade"])
 def test_the_peer_reads_every_voxel_of_what_we_write(
     datasets: Mapping[str, SampleDataset], what_the_peer_sees: dict[str, Any], kind: str, layout: str
 ) -> None:
