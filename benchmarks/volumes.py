@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.volume_spec import DESCRIPTION, KINDS, VolumeSpec, parse_size
 
-TILE = 1024
+TILE = 512
 CELL = 56.0  # mean distance of two cells, voxels
 COARSE_STEP = 24  # voxels between two lattice points of the fields that bend and shade the cells
 FINE_STEP = 3  # the same of the texture inside of the cells
