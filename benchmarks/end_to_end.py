@@ -24,33 +24,33 @@ from benchmarks.volume_spec import VolumeSpec, ensured_volume, parse_size
 OURS = "wk-assets zstd 5"
 PEERS = ("peer tuned", "peer default")
 CANDIDATES = (
-    Candidate(name=OURS, script="wk_assets_engine.py", zstd_level=5),
-    Candidate(name="wk-assets convert", script="wk_assets_engine.py", variant="convert"),
-    Candidate(name="wk-assets zstd 1", script="wk_assets_engine.py", zstd_level=1),
-    Candidate(name="peer tuned", script="peer_library.py", environment="peer", needs=("webknossos",), variant="tuned"),
-    Candidate(name="peer default", script="peer_library.py", environment="peer", needs=("webknossos",)),
+    Candidate(name=OURS, program="wk_assets_engine", zstd_level=5),
+    Candidate(name="wk-assets convert", program="wk_assets_engine", variant="convert"),
+    Candidate(name="wk-assets zstd 1", program="wk_assets_engine", zstd_level=1),
+    Candidate(name="peer tuned", program="peer_library", environment="peer", needs=("webknossos",), variant="tuned"),
+    Candidate(name="peer default", program="peer_library", environment="peer", needs=("webknossos",)),
     Candidate(
-        name="tensorstore zstd 5", script="tensorstore_by_hand.py", environment="tensorstore", needs=("tensorstore",)
+        name="tensorstore zstd 5", program="tensorstore_by_hand", environment="tensorstore", needs=("tensorstore",)
     ),
     Candidate(
         name="tensorstore zstd 1",
-        script="tensorstore_by_hand.py",
+        program="tensorstore_by_hand",
         environment="tensorstore",
         needs=("tensorstore",),
         zstd_level=1,
     ),
-    Candidate(name="zarr-python zstd 5", script="zarr_by_hand.py", environment="zarr", needs=("zarr",)),
-    Candidate(name="dask zstd 5", script="dask_coarsen.py", environment="dask", needs=("dask", "zarr")),
+    Candidate(name="zarr-python zstd 5", program="zarr_by_hand", environment="zarr", needs=("zarr",)),
+    Candidate(name="dask zstd 5", program="dask_coarsen", environment="dask", needs=("dask", "zarr")),
     Candidate(
         name="igneous",
-        script="igneous_pipeline.py",
+        program="igneous_pipeline",
         environment="igneous",
         needs=("igneous", "cloudvolume", "tifffile"),
     ),
     Candidate(
-        name="ngff-zarr", script="ngff_zarr_multiscales.py", environment="ngff-zarr", needs=("ngff_zarr", "tifffile")
+        name="ngff-zarr", program="ngff_zarr_multiscales", environment="ngff-zarr", needs=("ngff_zarr", "tifffile")
     ),
-    Candidate(name="ome-zarr", script="ome_zarr_py.py", environment="ome-zarr", needs=("ome_zarr", "tifffile")),
+    Candidate(name="ome-zarr", program="ome_zarr_py", environment="ome-zarr", needs=("ome_zarr", "tifffile")),
 )
 WARM_UP_SIZE = (256, 256, 128)
 

@@ -37,7 +37,7 @@ def main() -> None:
     interpreters = interpreters_of(chosen)
     candidates = [
         Candidate(
-            name=f"{n} thread{'s' * (n > 1)}", script="wk_assets_engine.py", zstd_level=chosen.zstd_level, threads=n
+            name=f"{n} thread{'s' * (n > 1)}", program="wk_assets_engine", zstd_level=chosen.zstd_level, threads=n
         )
         for n in range(1, chosen.threads + 1)
     ]

@@ -14,9 +14,9 @@ from benchmarks.report import megabytes, say, show_table, write_json
 from benchmarks.rounds import Candidate, Results, common_options, cpu, interpreters_of, peak, run_rounds, wall, warm_up
 from benchmarks.volume_spec import KINDS, VolumeSpec, ensured_volume, parse_size
 
-OURS = Candidate(name="wk-assets convert", script="wk_assets_engine.py", variant="convert")
-OURS_EQUAL = Candidate(name="wk-assets zstd 5", script="wk_assets_engine.py", zstd_level=5)
-PEER = Candidate(name="peer", script="peer_library.py", environment="peer", needs=("webknossos",))
+OURS = Candidate(name="wk-assets convert", program="wk_assets_engine", variant="convert")
+OURS_EQUAL = Candidate(name="wk-assets zstd 5", program="wk_assets_engine", zstd_level=5)
+PEER = Candidate(name="peer", program="peer_library", environment="peer", needs=("webknossos",))
 SIZES = ((256, 256, 256), (512, 512, 512), (1024, 1024, 512))
 FLAT = (1024, 1024, 64)  # voxels; the depth is multiplied by 1 and by 8
 MAGS = tuple((2**n, 2**n, 2**n) for n in range(6))

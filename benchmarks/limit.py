@@ -22,9 +22,9 @@ LEAST_PARTS = ("encode", "read", "copy", "downsample")
 def candidates_of(level: int) -> tuple[Candidate, Candidate, Candidate]:
     """Return the least work, the engine, and the engine that waits for no disk."""
     return (
-        Candidate(name=f"least work {level}", script="least_work.py", zstd_level=level),
-        Candidate(name=f"engine {level}", script="engine_accounts.py", zstd_level=level),
-        Candidate(name=f"engine unsynced {level}", script="engine_accounts.py", variant="unsynced", zstd_level=level),
+        Candidate(name=f"least work {level}", program="least_work", zstd_level=level),
+        Candidate(name=f"engine {level}", program="engine_accounts", zstd_level=level),
+        Candidate(name=f"engine unsynced {level}", program="engine_accounts", variant="unsynced", zstd_level=level),
     )
 
 

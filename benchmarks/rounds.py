@@ -28,7 +28,7 @@ class Candidate:
     """Name one way to do a task: which program, in whose environment. `needs`: modules that must be there."""
 
     name: str
-    script: str
+    program: str  # module in benchmarks.candidates
     environment: str = "wk-assets"  # key of the interpreters
     needs: tuple[str, ...] = ()
     variant: str = ""
@@ -189,7 +189,8 @@ def _measured(
     )
     command = [
         str(interpreters[candidate.environment]),
-        str(REPOSITORY / "benchmarks" / "candidates" / candidate.script),
+        "-m",
+        f"benchmarks.candidates.{candidate.program}",
         own.to_json(),
     ]
     return measure(
