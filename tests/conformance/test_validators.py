@@ -16,9 +16,6 @@ from tests.conformance.datasets import SampleDataset, SampleLayer, sample_datase
 from wk_assets.geometry.mag import Mag
 from wk_assets.storage.array_layout import Layout
 
-# What was imported again has a name with '@' in it. The format allows any; yaozarrs warns of it.
-pytestmark = pytest.mark.filterwarnings("ignore:The name '.*@:UserWarning")
-
 LAYERS = [(dataset.name, layer.name) for dataset in sample_datasets(Path()) for layer in dataset.layers]
 OME_LAYERS = [case for case in LAYERS if case[0].endswith(Layout.OME.value)]
 OME_DATASETS = sorted({name for name, _ in OME_LAYERS})

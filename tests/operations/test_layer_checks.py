@@ -88,7 +88,7 @@ def test_a_mag_that_was_not_made_from_the_finer_one_blocks_publication(tmp_path:
 
 def test_a_mag_of_an_older_version_of_the_finer_one_is_named_without_looking_at_voxels(tmp_path: Path) -> None:
     record = store_layer(tmp_path, pyramid(image(), MAGS, DownsamplingMode.MEDIAN))
-    again = record.mags[0].model_copy(update={"key": "newer"})
+    again = record.mags[0].model_copy(update={"key": "newer", "voxels_key": "newer"})
 
     outcome = ask(record.model_copy(update={"mags": (again, *record.mags[1:])}), tmp_path)["mags_agree"]
 

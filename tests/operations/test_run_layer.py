@@ -118,7 +118,7 @@ def test_a_reimported_finest_mag_keeps_the_dataset_from_being_committed_until_al
     }
     names = {path.name for path in (request_.dataset_path / "color").iterdir() if path.is_dir()}
     assert len(names) == 3
-    assert all("@" in name for name in names)
+    assert all("." in name for name in names)
     assert verify_dataset(request_.dataset_path, COMPUTE).passed
 
 

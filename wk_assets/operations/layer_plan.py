@@ -255,7 +255,7 @@ def place(
     if stored is not None and stored.key == key:
         return stored.path, is_whole(dataset_path / stored.path, key, read_checksums=read_checksums)
     first_version = stored is None and (not (dataset_path / name).exists() or is_whole(dataset_path / name, key))
-    return (name if first_version else f"{name}@{key[:8]}"), False
+    return (name if first_version else f"{name}.{key[:8]}"), False
 
 
 def is_whole(array_path: Path, key: str, *, read_checksums: bool = False) -> bool:
