@@ -130,6 +130,10 @@ def test_no_color_is_respected_even_on_a_terminal(home: Path) -> None:
     assert "\x1b[3" not in finished.stdout
 
 
+def _listen_to_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_with_its_own_code_and_leaves_nothing_running(home: Path) -> None:
     """The UI is the one command that a person ends with Ctrl-C: it takes its servers with it."""
@@ -141,10 +145,15 @@ def test_ctrl_c_ends_with_its_own_code_and_leaves_nothing_running(home: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # started in the background of a shell, the tests ignore Ctrl-C, and so would everything that they start
+        preexec_fn=_listen_to_ctrl_c,  # noqa: PLW1509 -- the child only sets a signal's handler
     ) as process:
         time.sleep(8)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert process.returncode == ExitCode.OK

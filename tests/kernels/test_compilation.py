@@ -30,7 +30,7 @@ def package(repository: Path, tmp_path: Path) -> Path:
     """Copy what the kernels need to a place of its own, without anything compiled."""
     root = tmp_path / "site"
     (root / "wk_assets").mkdir(parents=True)
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "version.py"):
         shutil.copy(repository / "wk_assets" / name, root / "wk_assets" / name)
     shutil.copytree(repository / KERNELS, root / KERNELS, ignore=shutil.ignore_patterns("__pycache__"))
     return root
