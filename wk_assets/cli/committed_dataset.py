@@ -5,8 +5,8 @@ from pathlib import Path
 from wk_assets.errors import InvalidNameError, NotADatasetError
 from wk_assets.operations.commit_dataset import DatasetRequest
 from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 from wk_assets.storage.array_layout import Layout
+from wk_assets.storage.properties_file import read_properties
 
 
 def committed(dataset_path: Path) -> DatasetRequest:
@@ -14,7 +14,7 @@ def committed(dataset_path: Path) -> DatasetRequest:
 
     Layers of others stay in the file as they are when it is committed again. Raises NotADatasetError, PropertiesError.
     """
-    properties = _properties(dataset_path)
+    properties = read_properties(dataset_path)
     records = [
         record
         for layer in properties.data_layers
@@ -34,7 +34,7 @@ def layer_record(dataset_path: Path, layer_name: str) -> LayerRecord:
     record = read_layer_record(dataset_path, layer_name)
     if record is not None:
         return record
-    names = [layer.name for layer in _properties(dataset_path).data_layers]
+    names = [layer.name for layer in read_properties(dataset_path).data_layers]
     if layer_name in names:
         raise NotADatasetError(
             f"layer {layer_name!r} of {dataset_path} was not written by wk-assets, which therefore does not touch it; "
@@ -45,13 +45,5 @@ def layer_record(dataset_path: Path, layer_name: str) -> LayerRecord:
 
 def all_layers_are_ours(dataset_path: Path) -> None:
     """Raise NotADatasetError, naming the layer, if one of the dataset's layers was not written by wk-assets."""
-    for layer in _properties(dataset_path).data_layers:
+    for layer in read_properties(dataset_path).data_layers:
         layer_record(dataset_path, layer.name)
-
-
-def _properties(dataset_path: Path) -> DatasetProperties:
-    file = dataset_path / FILE_NAME
-    try:
-        return DatasetProperties.parse_text(file.read_text("utf-8"), source=str(file))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotADatasetError(f"{dataset_path} is not a dataset: it has no {FILE_NAME}") from error

@@ -36,6 +36,7 @@ from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.durable import move_into_place, remove_partials, remove_tree, write_atomically
 from wk_assets.storage.locks import exclusive
 from wk_assets.storage.manifest import MANIFEST_NAME
+from wk_assets.storage.properties_file import read_properties
 from wk_assets.version import __version__
 
 PROVENANCE_NAME = "provenance.json"
@@ -116,9 +117,9 @@ def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path:
     if not path.exists() and request.like is None:
         return DatasetProperties.new(name=request.name, voxel_size=request.voxel_size, layers=layers)
     if path.exists() or request.like is None:
-        stored = _stored_properties(path)
+        stored = read_properties(request.dataset_path)
     else:
-        original = _stored_properties(request.like / FILE_NAME)
+        original = read_properties(request.like)
         kept = tuple(layer for layer in original.data_layers if layer.name in request.layer_names)
         stored = original.model_copy(update={"data_layers": kept, "id": {**original.id, "name": request.name}})
     scale = ScaleProperties(factor=request.voxel_size.factor, unit=request.voxel_size.unit)
@@ -134,11 +135,6 @@ def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path:
         else:
             updated = updated.with_layer(layer)
     return updated
-
-
-def _stored_properties(path: Path) -> DatasetProperties:
-    """Read a properties file. Raises InvalidPropertiesError, FileNotFoundError."""
-    return DatasetProperties.parse_text(path.read_text(encoding="utf-8"), source=str(path))
 
 
 def _layer_properties(record: LayerRecord) -> LayerProperties:
