@@ -10,6 +10,7 @@
     │   ├── CatalogueError                   an entry that can not be understood, a dataset name with two claims
     │   ├── NotInDatasetError (IndexError)   a layer or mag that a dataset does not have
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
+    │   ├── ReadOnlyError (RuntimeError)     a dataset, layer or array that was opened, or can only be, for reading
     │   └── PropertiesError                  datasource-properties.json, zarr.json
     │       └── InvalidPropertiesError       the file as a whole; carries every problem at once
     ├── SourceError (ValueError)             what a microscope wrote can not be imported: permanent
@@ -99,6 +100,10 @@ class NotInDatasetError(InputError, IndexError):
 
 class DownsamplingError(InputError):
     """Refuse a mode, factor or dtype that no kernel computes."""
+
+
+class ReadOnlyError(InputError, RuntimeError):
+    """Refuse to change what was opened for reading, or a format that can only be read."""
 
 
 class PropertiesError(InputError):
