@@ -26,6 +26,16 @@
     │   ├── ShardMissingError                the manifest names a shard that is gone: never read as zeros
     │   ├── ShardCorruptError                its size or checksum is another one
     │   └── NotADatasetError (also FileNotFoundError)
+    ├── ServerError                          a WEBKNOSSOS server: what was asked, what it answered
+    │   ├── NoAnswerError (ConnectionError)  not reached, timed out, cut off: transient
+    │   ├── UnexpectedStatusError            any answer that is not what was asked for
+    │   │   ├── NotAuthenticatedError (PermissionError)  401: no token, or one that is not valid any more
+    │   │   ├── ForbiddenError (PermissionError)         403: the user may not, or the quota is used up
+    │   │   ├── NotOnServerError (LookupError)           404: not there, or not for this user
+    │   │   ├── RequestRefusedError (ValueError)         400, 409 …: the server says what is wrong with the request
+    │   │   └── ServerBusyError                          429, 502, 503, 504: transient
+    │   ├── UnsupportedApiVersionError       no version of the API that both sides speak
+    │   └── UnexpectedAnswerError            an answer of another form than the API promises
     ├── LockedError (BlockingIOError)        somebody else writes this mag now: transient
     └── PlanError (ValueError)               the plan does not fit the memory or the request
 
@@ -175,6 +185,64 @@ class ShardCorruptError(StorageError):
 
 class NotADatasetError(StorageError, FileNotFoundError):
     """Say that a location holds no committed dataset."""
+
+
+class ServerError(WkAssetsError):
+    """Say that a WEBKNOSSOS server did not do what was asked."""
+
+
+class NoAnswerError(ServerError, ConnectionError):
+    """Say that no answer came: the server was not reached, took too long, or the connection broke."""
+
+    transient = True
+
+
+class UnexpectedStatusError(ServerError):
+    """Carry what was asked and what was answered: `method`, `route` (no secrets in it), `status`, `messages`."""
+
+    def __init__(self, *, method: str, route: str, status: int, messages: Sequence[str], hint: str = "") -> None:
+        self.method = method
+        self.route = route
+        self.status = status
+        self.messages = tuple(messages)
+        self.hint = hint
+        said = "; ".join(self.messages) or "it says nothing more"
+        super().__init__(f"{method} {route} was answered with {status}: {said}{'. ' + hint if hint else ''}")
+
+
+class NotAuthenticatedError(UnexpectedStatusError, PermissionError):
+    """Say that the server does not know the token."""
+
+    __str__ = Exception.__str__  # PermissionError would look for an errno
+
+
+class ForbiddenError(UnexpectedStatusError, PermissionError):
+    """Say that the token's user may not do this."""
+
+    __str__ = Exception.__str__
+
+
+class NotOnServerError(UnexpectedStatusError, LookupError):
+    """Say that the server has no such thing, or none that this user may see: it does not tell which."""
+
+
+class RequestRefusedError(UnexpectedStatusError, ValueError):
+    """Say what the server found wrong with the request."""
+
+
+class ServerBusyError(UnexpectedStatusError):
+    """Say that the server, or a proxy before it, asks to come back later. `retry_after`: seconds, if it said so."""
+
+    transient = True
+    retry_after: float | None = None
+
+
+class UnsupportedApiVersionError(ServerError):
+    """Name the versions of the API that the server speaks, and those that this package speaks."""
+
+
+class UnexpectedAnswerError(ServerError, ValueError):
+    """Name the route whose answer has another form than the API promises, and what is wrong with it."""
 
 
 class LockedError(WkAssetsError, BlockingIOError):
