@@ -213,13 +213,9 @@ class UnexpectedStatusError(ServerError):
 class NotAuthenticatedError(UnexpectedStatusError, PermissionError):
     """Say that the server does not know the token."""
 
-    __str__ = Exception.__str__  # PermissionError would look for an errno
-
 
 class ForbiddenError(UnexpectedStatusError, PermissionError):
     """Say that the token's user may not do this."""
-
-    __str__ = Exception.__str__
 
 
 class NotOnServerError(UnexpectedStatusError, LookupError):

@@ -1,0 +1,32 @@
+"""Keep tokens out of everything that people read: routes in errors and logs show `token=***`."""
+
+import logging
+import re
+
+_SECRET_IN_QUERY = re.compile(r"(?i)\b((?:sharing)?token|credentialSecret|secret|password)=[^&\s\"']+")
+_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_LOGGERS = ("httpx", "httpcore")
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL, route or line of a log without the values of tokens, secrets and passwords."""
+    return _USER_IN_URL.sub("***@", _SECRET_IN_QUERY.sub(r"\1=***", text))
+
+
+class _SecretFilter(logging.Filter):
+    """Rewrite records of the HTTP libraries, which log whole URLs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        shown = without_secrets(message)
+        if shown != message:
+            record.msg, record.args = shown, ()
+        return True
+
+
+def guard_logs() -> None:
+    """Let the HTTP libraries' loggers pass through the filter; once is enough, more does no harm."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, _SecretFilter) for one in logger.filters):
+            logger.addFilter(_SecretFilter())
