@@ -5,6 +5,7 @@ Pure values and JSON; opens no file (see `shard`, `stored_array`). Sources: the 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wk_assets.errors import PropertiesError
+from wk_assets.errors import GeometryError, PropertiesError
 from wk_assets.geometry.vec3_int import Vec3Int
 
 
@@ -31,7 +32,8 @@ class Layout(StrEnum):
 class ArrayLayout:
     """Describe one array. `size` is the far corner of the layer's box in this mag: arrays start at the world's origin.
 
-    Shapes in voxels x, y, z. `zstd_level` None stores chunks raw, with a crc32c each.
+    Shapes in voxels x, y, z. `zstd_level` None stores chunks raw, with a crc32c each. `additional`: name and extent of each
+    axis before the channels, slowest first (a time series has ("t", 10)); chunks and shards hold one position of each.
     """
 
     layout: Layout
@@ -41,8 +43,14 @@ class ArrayLayout:
     chunk_shape: Vec3Int
     shard_shape: Vec3Int
     zstd_level: int | None
+    additional: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
+        names = [name for name, _ in self.additional]
+        if len({*names, *"cxyz"}) != len(names) + 4 or any(extent < 1 for _, extent in self.additional):
+            raise PropertiesError(
+                f"additional axes {self.additional}: each needs a name of its own other than c, x, y, z, and an extent above 0"
+            )
         for axis, chunk, shard in zip("xyz", self.chunk_shape, self.shard_shape, strict=True):
             if chunk < 1 or shard % chunk:
                 raise PropertiesError(
@@ -66,28 +74,42 @@ class ArrayLayout:
         return self.channels * prod(self.chunk_shape) * self.dtype.itemsize
 
     @property
-    def array_shape(self) -> tuple[int, int, int, int]:
-        """Shape of the Zarr array, in the order of its axes."""
-        if self.layout is Layout.OME:
-            x, y, z = self.size
-            return (self.channels, z, y, x)
-        x, y, z = self.size.ceildiv(self.shard_shape) * self.shard_shape
-        return (self.channels, x, y, z)
+    def leading_shape(self) -> tuple[int, ...]:
+        """Extent of each additional axis; () if there is none."""
+        return tuple(extent for _, extent in self.additional)
 
     @property
-    def axes(self) -> str:
-        """Names of the array's axes, slowest first."""
-        return "czyx" if self.layout is Layout.OME else "cxyz"
+    def array_shape(self) -> tuple[int, ...]:
+        """Shape of the Zarr array, in the order of its axes."""
+        x, y, z = self.size
+        if self.layout is Layout.OME:
+            return (*self.leading_shape, self.channels, z, y, x)
+        x, y, z = self.size.ceildiv(self.shard_shape) * self.shard_shape
+        return (*self.leading_shape, self.channels, x, y, z)
 
-    def shard_key(self, cell: Vec3Int) -> str:
-        """Return the store key of the shard at grid position `cell` (x, y, z)."""
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the array's axes, slowest first."""
+        return (*(name for name, _ in self.additional), *("czyx" if self.layout is Layout.OME else "cxyz"))
+
+    def shard_key(self, cell: Vec3Int, leading: Sequence[int] = ()) -> str:
+        """Return the store key of the shard at grid position `cell` (x, y, z) and `leading` position of each additional axis."""
         x, y, z = cell
-        return f"c/0/{z}/{y}/{x}" if self.layout is Layout.OME else f"c/0/{x}/{y}/{z}"
+        if len(leading) != len(self.additional):
+            raise GeometryError(
+                f"shard {tuple(cell)}: {len(self.additional)} leading positions are due, not {leading!r}"
+            )
+        first = "c/" + "".join(f"{position}/" for position in leading)
+        return f"{first}0/{z}/{y}/{x}" if self.layout is Layout.OME else f"{first}0/{x}/{y}/{z}"
 
     def shard_cell(self, key: str) -> Vec3Int:
-        """Invert `shard_key`."""
-        a, b, c = (int(part) for part in key.split("/")[2:])
+        """Return the grid position (x, y, z) of `shard_key`."""
+        a, b, c = (int(part) for part in key.split("/")[-3:])
         return Vec3Int(c, b, a) if self.layout is Layout.OME else Vec3Int(a, b, c)
+
+    def shard_leading(self, key: str) -> tuple[int, ...]:
+        """Return the position along each additional axis of `shard_key`."""
+        return tuple(int(part) for part in key.split("/")[1:-4])
 
     def index_position(self, chunk: Vec3Int) -> tuple[int, int, int]:
         """Return where the chunk at position `chunk` (x, y, z) inside its shard stands in the shard's index."""
@@ -97,12 +119,14 @@ class ArrayLayout:
     def to_zarr_json(self) -> bytes:
         """Return the bytes of `zarr.json`; the same layout gives the same bytes."""
         order = self.axes
-        by_axis = {"c": (self.channels, self.channels)} | {
+        dimensions = len(order)
+        by_axis: dict[str, tuple[int, int]] = {name: (1, 1) for name, _ in self.additional}
+        by_axis |= {"c": (self.channels, self.channels)} | {
             axis: (chunk, shard) for axis, chunk, shard in zip("xyz", self.chunk_shape, self.shard_shape, strict=True)
         }
         inner: list[dict[str, Any]] = []
         if self.layout is Layout.WEBKNOSSOS:
-            inner.append({"name": "transpose", "configuration": {"order": [3, 2, 1, 0]}})
+            inner.append({"name": "transpose", "configuration": {"order": list(range(dimensions))[::-1]}})
         if self.dtype.itemsize == 1:
             inner.append({"name": "bytes"})
         else:
@@ -147,8 +171,8 @@ class ArrayLayout:
         """
         try:
             document = json.loads(data)
-            names = "".join(document["dimension_names"])
-            layout = {"czyx": Layout.OME, "cxyz": Layout.WEBKNOSSOS}[names]
+            names = tuple(str(name) for name in document["dimension_names"])
+            layout = {tuple("czyx"): Layout.OME, tuple("cxyz"): Layout.WEBKNOSSOS}[names[-4:]]
             sharding = document["codecs"][0]["configuration"]
             codecs = {codec["name"]: codec.get("configuration", {}) for codec in sharding["codecs"]}
             shards = dict(zip(names, document["chunk_grid"]["configuration"]["chunk_shape"], strict=True))
@@ -162,6 +186,7 @@ class ArrayLayout:
                 chunk_shape=Vec3Int(chunks["x"], chunks["y"], chunks["z"]),
                 shard_shape=Vec3Int(shards["x"], shards["y"], shards["z"]),
                 zstd_level=codecs["zstd"]["level"] if "zstd" in codecs else None,
+                additional=tuple((name, shape[name]) for name in names[:-4]),
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise PropertiesError(f"{source}: not an array that wk-assets wrote ({error!r})") from error
