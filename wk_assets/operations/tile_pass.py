@@ -89,7 +89,8 @@ def plan_tiles(
     tile = part if buffer_shape is None else part.pairmin(buffer_shape)
     if buffer_shape is None:
         while source.read_voxels(tile.pairmin(extent)) * voxel_bytes > min(TILE_BYTES, budget) and max(tile) > 1:
-            tile = _halved(tile, target.chunk_shape if tile != target.chunk_shape else Vec3Int(1, 1, 1))
+            whole_chunks = any(edge > chunk for edge, chunk in zip(tile, target.chunk_shape, strict=True))
+            tile = _halved(tile, target.chunk_shape if whole_chunks else Vec3Int(1, 1, 1))
     # a part, its chunks in the order of the codec, and the encoded shard; beside them a tile that is read
     held = (
         3 * prod(part.pairmin(extent)) + source.read_voxels(tile.pairmin(extent)) + prod(tile.pairmin(extent))
@@ -162,11 +163,10 @@ def _voxels_of(source: TileSource, box: NormalizedBoundingBox, tile_shape: Vec3I
 
 
 def _halved(shape: Vec3Int, floor: Vec3Int) -> Vec3Int:
-    """Halve the longest edge that is longer than `floor` there, to a multiple of it."""
-    edges = [(length, axis) for axis, length in enumerate(shape) if length > floor[axis]]
-    _, axis = max(edges)
+    """Halve the longest of the edges that are longer than `floor` there, to a multiple of it."""
+    _, axis = max((length, axis) for axis, length in enumerate(shape) if length > floor[axis])
     halved = list(shape)
-    halved[axis] = max(1, -(-shape[axis] // 2 // floor[axis])) * floor[axis]
+    halved[axis] = max(1, shape[axis] // 2 // floor[axis]) * floor[axis]
     return Vec3Int(halved)
 
 
