@@ -65,7 +65,7 @@ class Attachment:
         known = AttachmentDataFormat(data_format)
         if dataset_path is None:
             location = UPath(path)
-            location = location.absolute() if isinstance(location, Path) else location
+            location = UPath(location.absolute()) if is_local(location) else location
             return cls(AttachmentProperties(name=name, path=str(location), data_format=known), location)
         location = attachment_location(path, UPath(dataset_path), name=name)
         stated = stated_path(location, UPath(dataset_path))
@@ -144,7 +144,7 @@ def attachment_location(path: AnyPath, dataset_path: UPath, *, name: str) -> UPa
     surroundings.
     """
     location = UPath(path)
-    if not isinstance(location, Path):
+    if not is_local(location):
         return location
     if location.is_absolute():
         return UPath(os.path.normpath(location))
@@ -158,9 +158,14 @@ def attachment_location(path: AnyPath, dataset_path: UPath, *, name: str) -> UPa
 
 def stated_path(location: UPath, dataset_path: UPath) -> str:
     """Say where an attachment lies, as datasource-properties.json does: `./…` inside of the dataset, else in full."""
-    if not isinstance(location, Path):
+    if not is_local(location):
         return str(location)
     absolute, root = Path(os.path.abspath(location)), Path(os.path.abspath(dataset_path))  # noqa: PTH100 - links stay
     if absolute.is_relative_to(root):
         return f"./{absolute.relative_to(root).as_posix()}"
     return absolute.as_posix()
+
+
+def is_local(location: UPath) -> bool:
+    """Say whether a place is on this machine's file systems, not behind a URL."""
+    return location.protocol in {"", "file"}
