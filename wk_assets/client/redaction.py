@@ -3,6 +3,8 @@
 import logging
 import re
 
+import stamina.instrumentation
+
 _SECRET_IN_QUERY = re.compile(r"(?i)\b((?:sharing)?token|credentialSecret|secret|password)=[^&\s\"']+")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _LOGGERS = ("httpx", "httpcore")
@@ -25,7 +27,12 @@ class _SecretFilter(logging.Filter):
 
 
 def guard_logs() -> None:
-    """Let the HTTP libraries' loggers pass through the filter; once is enough, more does no harm."""
+    """Let the HTTP libraries' loggers pass through the filter; once is enough, more does no harm.
+
+    Retries are told to `logging`: the retry library's own choice, structlog, prints to standard output when it happens to be
+    installed, into the middle of what a command prints.
+    """
+    stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(one, _SecretFilter) for one in logger.filters):
