@@ -14,6 +14,8 @@ import stat
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +35,7 @@ from wk_assets.errors import (
 )
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.readers import tiff_rows
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import BadSlicePolicy, MeasuredVoxelSize
 
@@ -117,6 +120,46 @@ class ReaderConformance(ABC):
         self.assert_same(window, expected)
         slab[:, :, 4 : 4 + height, 5 : 5 + width] = 99
         assert (slab == 99).all()
+
+    @pytest.mark.parametrize("long_pieces", [False, True])
+    def test_windows_of_rows_give_what_whole_slices_give(
+        self, written: tuple[Path, NDArray[Any]], monkeypatch: pytest.MonkeyPatch, *, long_pieces: bool
+    ) -> None:
+        """Whatever the windows; also where a strip or tile is too long to be decoded once per window."""
+        if long_pieces:
+            monkeypatch.setattr(tiff_rows, "LARGEST_SEGMENT_BYTES", 0)
+        folder, _ = written
+        random = np.random.default_rng(5)
+        with open_volume(select(folder, **self.settings)) as reader:
+            described = reader.description
+            height = described.size.y
+            assert 1 <= described.rows.unit <= height
+            whole = np.empty((described.channels, height, described.size.x), described.dtype)
+            for z in range(described.size.z):
+                record = reader.read_slice(z, whole)
+                cuts = sorted({0, *random.integers(1, height, 4).tolist(), height})
+                rows = reader.open_rows(z)
+                parts = np.zeros_like(whole)
+                for first, last in pairwise(cuts):
+                    part = rows.read(first, parts[:, first:last])
+                    assert part == (record if first == 0 else replace(record, file=None, digest=None))
+                np.testing.assert_array_equal(parts, whole)
+                back = np.zeros_like(whole[:, :3])
+                rows.read(1, back)  # before the end of what was read: starts anew
+                np.testing.assert_array_equal(back, whole[:, 1:4])
+
+    def test_a_window_that_does_not_fit_is_refused(self, written: tuple[Path, NDArray[Any]]) -> None:
+        folder, voxels = written
+        channels, _, height, width = self.expected(voxels).shape
+        with open_volume(select(folder, **self.settings)) as reader:
+            with pytest.raises(GeometryError, match="leave slice 1"):
+                reader.open_rows(1).read(height - 1, np.empty((channels, 2, width), self.dtype))
+            with pytest.raises(GeometryError, match="needs an array"):
+                reader.open_rows(1).read(0, np.empty((channels, 2, width + 1), self.dtype))
+            with pytest.raises(GeometryError, match="does not exist"):
+                reader.open_rows(len(voxels))
+            with pytest.raises(GeometryError, match="position"):
+                reader.open_rows(0, (1,))
 
     def test_many_threads_read_what_one_reads(self, written: tuple[Path, NDArray[Any]]) -> None:
         folder, _ = written
@@ -290,6 +333,13 @@ class SequenceConformance(ReaderConformance):
         with open_volume(select(folder, on_bad_slice=policy, **self.settings)) as reader:
             read = read_all(reader)
             records = [reader.read_slice(z, np.empty_like(read[:, z])) for z in range(len(voxels))]
+            assert reader.description.rows.in_order
+            for z, record in enumerate(records):
+                rows, parts = reader.open_rows(z), np.empty_like(read[:, z])
+                found = [rows.read(first, parts[:, first : first + 20]) for first in range(0, parts.shape[1], 20)]
+                assert found[0] == record
+                assert found[-1].problem == record.problem
+                np.testing.assert_array_equal(parts, read[:, z])
         assert [record.problem.file if record.problem else None for record in records] == [
             files[0].name, files[1].name, None, None, None,
         ]  # fmt: skip

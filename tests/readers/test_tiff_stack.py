@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.readers.conformance import ReaderConformance
 from tests.readers.sources import read_all, select, volume
-from wk_assets.errors import AxesError, MissingSliceError, SourceError, UnreadableSliceError
+from wk_assets.errors import AxesError, GeometryError, MissingSliceError, SourceError, UnreadableSliceError
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import BadSlicePolicy
 
@@ -107,12 +107,75 @@ def test_several_channels_are_listed_by_name(tmp_path: Path) -> None:
             open_volume(select(tmp_path, channel=channel))
 
 
-def test_time_points_are_refused(tmp_path: Path) -> None:
-    voxels = volume("uint8", (2, 3, 6, 7))
-    tifffile.imwrite(tmp_path / "a.tif", voxels, imagej=True, metadata={"axes": "TZYX"})
+TIME_SERIES = [
+    *(("a.ome.tif", axes) for axes in ("TZYX", "ZTYX", "TCZYX", "ZCTYX", "TYX")),
+    *(("imagej", axes) for axes in ("TZYX", "TZCYX", "TYX")),  # ImageJ knows no other order
+    ("settings", "TYX"),
+]
 
-    with pytest.raises(AxesError, match=r"a\.tif: holds 2 time points"):
-        open_volume(select(tmp_path))
+
+@pytest.mark.parametrize(("kind", "axes"), TIME_SERIES)
+def test_time_points_are_an_additional_axis(tmp_path: Path, kind: str, axes: str) -> None:
+    lengths = {"T": 3, "Z": 4, "C": 2, "Y": 6, "X": 7}
+    voxels = volume("uint16", tuple(lengths[axis] for axis in axes))
+    named = {"metadata": None} if kind == "settings" else {"metadata": {"axes": axes}}
+    name = kind if kind.endswith(".tif") else "a.tif"
+    tifffile.imwrite(tmp_path / name, voxels, photometric="minisblack", imagej=kind == "imagej", **named)
+    settings: dict[str, Any] = {"channel": 1} if "C" in axes else {}
+    if kind == "settings":
+        settings["axes"] = axes.lower()
+
+    with open_volume(select(tmp_path, **settings)) as reader:
+        described = reader.description
+        assert described.additional == (("t", 3),)
+        assert tuple(described.size) == (7, 6, 4 if "Z" in axes else 1)
+        for t, z in np.ndindex(3, described.size.z):
+            index = {"T": t, "Z": z, "C": 1}
+            expected = voxels[tuple(index.get(axis, slice(None)) for axis in axes)]
+            out = np.empty((1, 6, 7), "uint16")
+            reader.read_slice(z, out, (t,))
+            np.testing.assert_array_equal(out[0], expected)
+            reader.open_rows(z, (t,)).read(2, out[:, 2:5])
+            np.testing.assert_array_equal(out[0], expected)
+        first = np.empty((1, 6, 7), "uint16")
+        reader.read_slice(0, first)
+        reader.read_slice(0, out, (0,))
+        np.testing.assert_array_equal(first, out)
+        for position in ((3,), (-1,), (0, 0)):
+            with pytest.raises(GeometryError, match=r"additional axes are \(\('t', 3\),\)"):
+                reader.read_slice(0, out, position)
+
+
+def test_other_axes_than_time_are_additional_if_the_file_names_them(tmp_path: Path) -> None:
+    voxels = volume("uint8", (2, 3, 4, 6, 7))
+    tifffile.imwrite(tmp_path / "a.tif", voxels, photometric="minisblack", metadata={"axes": "TAZYX"})
+
+    with open_volume(select(tmp_path)) as reader:
+        assert reader.description.additional == (("t", 2), ("a", 3))
+        out = np.empty((1, 6, 7), "uint8")
+        reader.read_slice(3, out, (1, 2))
+    np.testing.assert_array_equal(out[0], voxels[1, 2, 3])
+
+
+def test_a_bad_slice_of_one_time_point_is_replaced_from_the_same_time_point(tmp_path: Path) -> None:
+    voxels = volume("uint8", (3, 4, 30, 30))
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, voxels, photometric="minisblack", compression="zlib", metadata={"axes": "TZYX"})
+    with tifffile.TiffFile(path) as tif:
+        page = tif.pages[1 * 4]
+        offset = page.dataoffsets[0]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 20)
+
+    with open_volume(select(tmp_path, on_bad_slice=BadSlicePolicy.REPEAT)) as reader:
+        out, parts = np.empty((1, 30, 30), "u1"), np.empty((1, 30, 30), "u1")
+        problem = reader.read_slice(0, out, (1,)).problem
+        assert reader.open_rows(0, (1,)).read(0, parts).problem == problem
+    assert problem is not None
+    assert (problem.z, problem.at) == (0, (1,))
+    np.testing.assert_array_equal(out[0], voxels[1, 1])
+    np.testing.assert_array_equal(parts, out)
 
 
 def test_axes_that_nobody_names_are_never_guessed(tmp_path: Path) -> None:

@@ -19,8 +19,15 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.readers.image_chunks import ImageHeader, check_whole, read_header
 from wk_assets.readers.sequence import Slot, arrange_slices
 from wk_assets.readers.slice_reader import SliceReader, check_slice_bytes, describe
-from wk_assets.readers.source_files import OpenedSource, digest_of
-from wk_assets.readers.volume import BadSlicePolicy, SliceProblem, SourceFile, SourceSelection, VolumeDescription
+from wk_assets.readers.source_files import OpenedSource, digest_file, digest_of
+from wk_assets.readers.volume import (
+    BadSlicePolicy,
+    RowAccess,
+    SliceProblem,
+    SourceFile,
+    SourceSelection,
+    VolumeDescription,
+)
 from wk_assets.readers.voxel_size_tags import sizes_of_dpi
 from wk_assets.readers.voxel_sizes import FoundSizes
 
@@ -51,7 +58,8 @@ def open_images(selection: SourceSelection, files: Sequence[SourceFile]) -> Slic
     problems = _check_headers(slots, header, first.path.name, selection.on_bad_slice)
     size = Vec3Int(header.width, header.height, len(slots))
     sizes = _stated_size(first, header)
-    description = describe(selection, "image-sequence", files, size, choice, sizes, problems)
+    rows = _row_access(header, files)
+    description = describe(selection, "image-sequence", files, size, choice, sizes, problems, rows)
     return ImageSequenceReader(description, selection.on_bad_slice, slots, header, choice)
 
 
@@ -168,10 +176,29 @@ class ImageSequenceReader(SliceReader):
         self._header = header
         self._choice = choice
 
-    def _fill(self, z: int, out: NDArray[Any]) -> str:
-        file = self._slots[z].file
+    def _fill(self, plane: int, out: NDArray[Any]) -> str:
+        file = self._file(plane)
+        data = self._checked(file)
+        self.place(self._decoded(data, str(file.path)), out, str(file.path))
+        return digest_of(data)
+
+    def _rows(self, plane: int) -> "_ImageRows":
+        return _ImageRows(self, self._file(plane))
+
+    def _file(self, plane: int) -> SourceFile:
+        file = self._slots[plane].file
         if file is None:
-            raise UnreadableSliceError(f"{self._slots[z].name}: there is no such file")
+            raise UnreadableSliceError(f"{self._slots[plane].name}: there is no such file")
+        return file
+
+    def _digest(self, plane: int) -> str:
+        return digest_file(self._file(plane))
+
+    def decoded_file(self, file: SourceFile) -> NDArray[Any]:
+        """Read and decode a file to (y, x, component)."""
+        return self._decoded(self._checked(file), str(file.path))
+
+    def _checked(self, file: SourceFile) -> bytes:
         name = str(file.path)
         with OpenedSource(file) as source:
             data = bytes(source.read_at(0, file.size_bytes))
@@ -179,8 +206,7 @@ class ImageSequenceReader(SliceReader):
         if header != self._header:
             raise UnreadableSliceError(f"{name}: is another kind of image than the volume's first one")
         check_whole(data, name)
-        self._place(self._decoded(data, name), out, name)
-        return digest_of(data)
+        return data
 
     def _decoded(self, data: bytes, name: str) -> NDArray[Any]:
         """Decode to (y, x, component)."""
@@ -192,7 +218,8 @@ class ImageSequenceReader(SliceReader):
             raise UnreadableSliceError(f"{name}: can not be decoded: {error}") from error
         return pixels if pixels.ndim == 3 else pixels[..., None]
 
-    def _place(self, pixels: NDArray[Any], out: NDArray[Any], name: str) -> None:
+    def place(self, pixels: NDArray[Any], out: NDArray[Any], name: str) -> None:
+        """Copy the components that are channels from `pixels` (y, x, component) to `out` (c, y, x)."""
         choice = self._choice
         if pixels.dtype != choice.dtype or pixels.shape[:2] != out.shape[1:]:
             raise UnreadableSliceError(f"{name}: decodes to {pixels.shape} {pixels.dtype}, not to what its header says")
@@ -204,9 +231,41 @@ class ImageSequenceReader(SliceReader):
         for index, component in enumerate(choice.take):
             out[index] = pixels[..., component]
 
-    def _name(self, z: int) -> str:
-        return self._slots[z].name
+    def _name(self, plane: int) -> str:
+        return self._slots[plane].name
 
     def digests(self) -> dict[str, str]:
         """Give nothing: every file is digested while its slice is read."""
         return {}
+
+
+class _ImageRows:
+    """Fill windows of one image: it is decoded once and kept, for its format knows no other way."""
+
+    def __init__(self, reader: ImageSequenceReader, file: SourceFile) -> None:
+        self._reader = reader
+        self._file = file
+        self._pixels: NDArray[Any] | None = None
+
+    def fill(self, first_row: int, out: NDArray[Any]) -> None:
+        """Fill `out` (c, rows, x) with the rows from `first_row` on. Raises UnreadableSliceError, SourceChangedError."""
+        if self._pixels is None:
+            pixels = self._reader.decoded_file(self._file)
+            size = self._reader.description.size
+            if pixels.shape[:2] != (size.y, size.x):
+                raise UnreadableSliceError(f"{self._file.path}: decodes to {pixels.shape}, not to what its header says")
+            self._pixels = pixels
+        self._reader.place(self._pixels[first_row : first_row + out.shape[1]], out, str(self._file.path))
+
+
+def _row_access(header: ImageHeader, files: Sequence[SourceFile]) -> RowAccess:
+    """Say what it takes to read windows: an image is decoded whole, by Pillow, and copied once (4 bytes hold RGB)."""
+    components = {"grey": 1, "grey with alpha": 2, "palette": 1, "RGB": 3}.get(header.colour, 4)
+    in_pillow = 1 if components == 1 else 4
+    pixel_bytes = (components + in_pillow) * max(1, header.bits // 8)
+    return RowAccess(
+        unit=header.height,
+        held_bytes=header.width * header.height * pixel_bytes + 2 * max(file.size_bytes for file in files),
+        in_order=True,
+        reason=f"a {header.kind} can only be decoded whole; save its slices as TIFF",
+    )

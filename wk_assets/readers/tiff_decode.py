@@ -123,39 +123,43 @@ def fill_raw(
     out: NDArray[Any],
     name: str,
     update: HashUpdate | None = None,
+    first_row: int = 0,
 ) -> int:
-    """Fill `out` (c, y, x) from a raw run at `offset`; give the offset behind it.
+    """Fill `out` (c, y, x) with the rows from `first_row` on of a raw run at `offset`; give the offset behind the run.
 
-    `update` is fed every byte of the run, in order. Planes whose samples are asked for by nobody are skipped unless
-    `update` wants their bytes.
+    `update` is fed every byte of the run, in order (of whole pages only). Planes whose samples are asked for by nobody are
+    skipped unless `update` wants their bytes.
     """
     stored = np.dtype(layout.dtype).newbyteorder("<" if layout.byteorder == "<" else ">")
     planes = range(layout.samples) if layout.planar else range(1)
     per_pixel = 1 if layout.planar else layout.samples
     row_bytes = layout.width * per_pixel * stored.itemsize
+    height = out.shape[1]
     rows = max(1, _BLOCK_BYTES // row_bytes)
-    scratch = np.empty((min(rows, layout.height), layout.width, per_pixel), stored)
+    scratch = np.empty((min(rows, height), layout.width, per_pixel), stored)
     for plane in planes:
         samples = (plane,) if layout.planar else tuple(range(layout.samples))
         if update is None and not {*choice.take, choice.alpha} & set(samples):
             offset += layout.height * row_bytes
             continue
-        for y in range(0, layout.height, rows):
-            block = scratch[: min(rows, layout.height - y)]
+        position = offset + first_row * row_bytes
+        offset += layout.height * row_bytes
+        for y in range(0, height, rows):
+            block = scratch[: min(rows, height - y)]
             direct = per_pixel == 1 and plane in choice.take and out.dtype == stored.newbyteorder("=")
             if direct:
                 target = out[choice.take.index(plane), y : y + len(block)]
                 block = target.view(stored)[..., None] if target.flags.c_contiguous else block
             buffer = block.reshape(-1).view(np.uint8).data
-            source.read_into(buffer, offset)
+            source.read_into(buffer, position)
             if update is not None:
                 update(buffer)
-            offset += len(buffer)
-            _place(block, samples, choice, out, (y, 0), name)
+            position += len(buffer)
+            place_samples(block, samples, choice, out, (y, 0), name)
     return offset
 
 
-def _place(
+def place_samples(
     block: NDArray[Any],
     samples: tuple[int, ...],
     choice: SampleChoice,
@@ -191,8 +195,9 @@ def fill_segments(
     ifd: Ifd,
     out: NDArray[Any],
     name: str,
+    first_row: int = 0,
 ) -> None:
-    """Fill `out` (c, y, x) from strips or tiles, each decoded once."""
+    """Fill `out` (c, y, x) with the rows from `first_row` on; strips or tiles that touch them are decoded, each once."""
     options: dict[str, Any] = {}
     is_jpeg = layout.compression in JPEG_COMPRESSIONS
     if is_jpeg:
@@ -200,9 +205,16 @@ def fill_segments(
         options["jpegtables"] = bytes(tables) if tables else None
     wanted = {*choice.take, choice.alpha}
     per_plane = len(segments) // layout.samples if layout.planar else len(segments)
+    across, rows = (
+        (1, layout.rows_per_strip) if layout.tile is None else (-(-layout.width // layout.tile[0]), layout.tile[1])
+    )
+    last_row = first_row + out.shape[1]
     for index, (offset, size) in enumerate(segments):
         plane = index // per_plane
         if layout.planar and plane not in wanted:
+            continue
+        top = index % per_plane // across * rows
+        if top >= last_row or top + rows <= first_row:
             continue
         encoded = bytes(data.read_at(offset, size))
         if is_jpeg and _END_OF_JPEG not in encoded:  # decoders fill up what is missing, without a word
@@ -221,6 +233,6 @@ def fill_segments(
             raise UnreadableSliceError(
                 f"{name}: page {ifd.page}: segment {index} decodes to {pixels.dtype}, its header says {out.dtype}"
             )
-        block = pixels[0, : layout.height - y, : layout.width - x]
+        block = pixels[0, max(first_row - y, 0) : min(layout.height, last_row) - y, : layout.width - x]
         samples = (plane,) if layout.planar else tuple(range(block.shape[-1]))
-        _place(block, samples, choice, out, (y, x), name)
+        place_samples(block, samples, choice, out, (max(y - first_row, 0), x), name)

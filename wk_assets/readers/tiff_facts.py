@@ -20,7 +20,10 @@ from wk_assets.readers.voxel_size_tags import sizes_of_tiff
 from wk_assets.readers.voxel_sizes import FoundSizes
 
 _MISSING_PAGES = ("Missing data are zeroed", "OME series failed to read", "OME series expected")
-_SETTABLE = frozenset("tczyxs")
+# Axes beyond space and channel that a file may have: time, and what OME calls modulo axes (angle, emission, phase,
+# lifetime, exposure, position, event). Not "Q", "I" (nobody names them), "M", "R" (tiles of a mosaic lie in space).
+_ADDITIONAL = frozenset("TAEFHLPV")
+_SETTABLE = frozenset("czyxs") | {axis.lower() for axis in _ADDITIONAL}
 _CHANNEL_NAME = re.compile(r"<(?:\w+:)?Channel\b[^>]*\bName=\"([^\"]*)\"")
 _FILE_NAME = re.compile(r"FileName=\"([^\"]*)\"")
 
@@ -66,7 +69,7 @@ class TiffFacts:
         names = axes.lower()
         if len(set(names)) != len(names) or not set(names) <= _SETTABLE or not {"y", "x"} <= set(names):
             raise AxesError(
-                f"{self.name}: `axes: {axes}` names no axes; write letters out of t, c, z, y, x once, like 'zyx' or 'czyx'"
+                f"{self.name}: `axes: {axes}` names no axes; write letters out of t, c, z, y, x once, like 'zyx' or 'tczyx'"
             )
         page = self.page_axes.lower()
         endings = [page, page.replace("s", "c"), page.replace("s", "")]  # the samples of a pixel need no name
@@ -86,23 +89,18 @@ class TiffFacts:
             f"{len(longer)} ({self.text()})"
         )
 
-    def slices(self, channel: int | None) -> tuple[tuple[PlanePlace | None, ...], bool]:
-        """Give one plane per z, and whether `channel` was used up by a channel axis.
+    def slices(self, channel: int | None) -> "Slices":
+        """Give one plane per z and position of the additional axes, and whether a channel axis used up `channel`.
 
-        Raises AxesError for axes that nobody names, for several time points, and for several channels without `channel`.
+        Raises AxesError for axes that nobody names, and for several channels without `channel`.
         """
         lengths = dict(zip(self.axes.upper(), self.shape, strict=True))
-        unknown = [axis for axis, length in lengths.items() if axis not in "TCZ" and length > 1]
+        unknown = [axis for axis, length in lengths.items() if axis not in _ADDITIONAL | {"C", "Z"} and length > 1]
         if unknown:
             example = "zyx" if len([length for length in self.shape if length > 1]) == 1 else "czyx"
             raise AxesError(
                 f"{self.name}: nobody names its axes ({self.text()}, then {self.page_axes.lower()}). Say with the setting "
                 f"`axes` what they are, slowest first, like `axes: {example}`"
-            )
-        if lengths.get("T", 1) > 1:
-            raise AxesError(
-                f"{self.name}: holds {lengths['T']} time points ({self.text()}); a layer is one: save each as a file, or "
-                f"say with `axes` that the axis is another"
             )
         channels = lengths.get("C", 1)
         if channels > 1 and (channel is None or not 0 <= channel < channels):
@@ -112,12 +110,36 @@ class TiffFacts:
             )
             asked = "several channels, one is a layer" if channel is None else f"no channel {channel}"
             raise AxesError(f"{self.name}: {asked}; say with `channel` which: {names} ({self.text()})")
+        additional = [axis for axis, length in lengths.items() if axis in _ADDITIONAL and length > 1]
         planes = np.arange(prod(self.shape)).reshape(self.shape)
+        kept = {*additional, "Z"}
         chosen = planes[tuple(
-            slice(None) if axis == "Z" else (channel or 0) if axis == "C" and channels > 1 else 0
+            slice(None) if axis in kept else (channel or 0) if axis == "C" and channels > 1 else 0
             for axis in self.axes.upper()
         )]  # fmt: skip
-        return tuple(self.planes[index] for index in np.atleast_1d(chosen)), channels > 1
+        if "Z" in lengths:  # the planes of one position follow one another
+            chosen = np.moveaxis(chosen, [axis for axis in self.axes.upper() if axis in kept].index("Z"), -1)
+        return Slices(
+            planes=tuple(self.planes[index] for index in chosen.reshape(-1)),
+            depth=lengths.get("Z", 1),
+            additional=tuple((axis.lower(), lengths[axis]) for axis in additional),
+            used_channel=channels > 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """Hold the planes of one layer: `depth` of them for each position along the `additional` axes, z fastest."""
+
+    planes: tuple[PlanePlace | None, ...]
+    depth: int
+    additional: tuple[tuple[str, int], ...]
+    used_channel: bool
+
+    def position(self, number: int) -> tuple[int, ...]:
+        """Give the position along the additional axes of plane `number`."""
+        extents = [extent for _, extent in self.additional]
+        return tuple(int(index) for index in np.unravel_index(number // self.depth, extents)) if extents else ()
 
 
 def names_other_files(path: Path) -> bool:

@@ -86,10 +86,10 @@ class PageFiller:
                 source.update_digest(digest, end, file.size_bytes)
                 return digest_text(digest)
             if file.size_bytes > LARGEST_FILE_IN_MEMORY:
-                self._fill_compressed(file, source, page, out)
+                self.fill_compressed(file, source, page, out)
                 return None
             data = source.read_at(0, file.size_bytes)
-            self._fill_compressed(file, BytesInMemory(data, str(file.path)), page, out)
+            self.fill_compressed(file, BytesInMemory(data, str(file.path)), page, out)
             return digest_of(data)
 
     def page_of_slice(self, source: OpenedSource, page_number: int, pages: int) -> Page:
@@ -121,9 +121,12 @@ class PageFiller:
             if page.raw_offset is not None:
                 fill_raw(source, page.raw_offset + skipped, page.layout, self.choice, out, str(file.path))
             else:
-                self._fill_compressed(file, source, page, out)
+                self.fill_compressed(file, source, page, out)
 
-    def _fill_compressed(self, file: SourceFile, data: ReadsBytes, page: Page, out: NDArray[Any]) -> None:
+    def fill_compressed(
+        self, file: SourceFile, data: ReadsBytes, page: Page, out: NDArray[Any], first_row: int = 0
+    ) -> None:
+        """Fill `out` (c, y, x) with the rows from `first_row` on of a page that is no raw run."""
         name = str(file.path)
         decode = self.decoders.of(page.layout, page.ifd, data, name, file.size_bytes)
-        fill_segments(data, page.segments, page.layout, self.choice, decode, page.ifd, out, name)
+        fill_segments(data, page.segments, page.layout, self.choice, decode, page.ifd, out, name, first_row)

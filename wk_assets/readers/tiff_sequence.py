@@ -7,6 +7,7 @@ shape or dtype is found before any voxel is written. Single pages are read in `t
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,7 +20,15 @@ from wk_assets.readers.source_files import OpenedSource, digest_file
 from wk_assets.readers.tiff_facts import TiffFacts, read_facts
 from wk_assets.readers.tiff_layout import choose_samples
 from wk_assets.readers.tiff_pages import LARGEST_FILE_IN_MEMORY, Page, PageFiller
-from wk_assets.readers.volume import BadSlicePolicy, SliceProblem, SourceFile, SourceSelection, VolumeDescription
+from wk_assets.readers.tiff_rows import PageRows, row_access
+from wk_assets.readers.volume import (
+    BadSlicePolicy,
+    RowAccess,
+    SliceProblem,
+    SourceFile,
+    SourceSelection,
+    VolumeDescription,
+)
 
 _HEADER_THREADS = 8  # on a share, checking headers waits for the network, not for a core
 
@@ -42,14 +51,27 @@ class TiffSequenceReader(SliceReader):
         self._page_number, self._pages = page
         self._undigested = undigested
 
-    def _fill(self, z: int, out: NDArray[Any]) -> str | None:
-        file = self._slots[z].file
-        if file is None:
-            raise UnreadableSliceError(f"{self._slots[z].name}: there is no such file")
-        return self._filler.fill_file(file, self._page_number, self._pages, out)
+    def _fill(self, plane: int, out: NDArray[Any]) -> str | None:
+        return self._filler.fill_file(self._file(plane), self._page_number, self._pages, out)
 
-    def _name(self, z: int) -> str:
-        return self._slots[z].name
+    def _rows(self, plane: int) -> PageRows:
+        def find(source: OpenedSource) -> Page:
+            return self._filler.page_of_slice(source, self._page_number, self._pages)
+
+        return PageRows(self._filler, self._file(plane), find)
+
+    def _file(self, plane: int) -> SourceFile:
+        file = self._slots[plane].file
+        if file is None:
+            raise UnreadableSliceError(f"{self._slots[plane].name}: there is no such file")
+        return file
+
+    def _digest(self, plane: int) -> str | None:
+        file = self._file(plane)
+        return None if file.relative_path in self._undigested else digest_file(file)
+
+    def _name(self, plane: int) -> str:
+        return self._slots[plane].name
 
     def digests(self) -> dict[str, str]:
         """Read the few files that are too large to be digested while reading their slice."""
@@ -63,6 +85,7 @@ class _Checks:
 
     problems: tuple[SliceProblem, ...]
     undigested: frozenset[str]  # relative paths
+    rows: RowAccess
 
 
 def open_sequence(
@@ -90,6 +113,7 @@ def open_sequence(
         choice,
         facts.sizes,
         checks.problems,
+        checks.rows,
     )
     return TiffSequenceReader(
         description, selection.on_bad_slice, slots, filler, (page_number, len(pages)), checks.undigested
@@ -104,19 +128,19 @@ def _slice_facts(selection: SourceSelection, file: SourceFile, pages: int) -> tu
     if in_file.endswith(("yx", "yxc", "yxs")):
         axes = in_file
     facts = facts.renamed(axes)
-    planes, used_channel = facts.slices(selection.channel)
-    if len(planes) != 1 or planes[0] is None:
+    slices = facts.slices(selection.channel)
+    if len(slices.planes) != 1 or slices.planes[0] is None:
         raise AxesError(
-            f"{file.path}: one of several files, but it holds {len(planes)} slices itself ({facts.text()}); a layer is "
+            f"{file.path}: one of several files, but it holds {len(slices.planes)} slices itself ({facts.text()}); a layer is "
             f"either one stack or one slice per file: narrow `files`"
         )
-    return facts, facts.planes.index(planes[0]), used_channel
+    return facts, facts.planes.index(slices.planes[0]), slices.used_channel
 
 
 def _check_slots(slots: Sequence[Slot], filler: PageFiller, page: tuple[int, int], policy: BadSlicePolicy) -> _Checks:
     """Check the headers of all slices. Raises UnreadableSliceError for the first bad one, unless bad ones are filled."""
 
-    def check(slot: Slot) -> SliceProblem | str | None:
+    def check(slot: Slot) -> SliceProblem | tuple[str | None, RowAccess] | None:
         if slot.file is None:
             return slot.problem
         try:
@@ -127,11 +151,13 @@ def _check_slots(slots: Sequence[Slot], filler: PageFiller, page: tuple[int, int
                 raise
             return SliceProblem(z=slot.z, file=slot.name, reason=str(error), filled_with=policy)
         is_large = slot.file.size_bytes > LARGEST_FILE_IN_MEMORY and found.raw_offset is None
-        return slot.file.relative_path if is_large else None
+        return slot.file.relative_path if is_large else None, row_access(found, filler.choice)
 
     with ThreadPoolExecutor(min(_HEADER_THREADS, len(slots))) as pool:
         results = list(pool.map(check, slots))
+    sound = [result for result in results if isinstance(result, tuple)]
     return _Checks(
         tuple(result for result in results if isinstance(result, SliceProblem)),
-        frozenset(result for result in results if isinstance(result, str)),
+        frozenset(large for large, _ in sound if large is not None),
+        reduce(RowAccess.joined, (rows for _, rows in sound), RowAccess()),
     )

@@ -1,4 +1,4 @@
-"""What a reader of foreign images must offer: a description first, then slices.
+"""What a reader of foreign images must offer: a description first, then slices, whole or in windows of rows.
 
 Protocol and values only. No file is opened here (see `tiff`, `image_files`), nothing is written anywhere.
 """
@@ -80,12 +80,16 @@ class SourceSelection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceProblem:
-    """Name one slice that could not be read as it is, and what stands in its place."""
+    """Name one slice that could not be read as it is, and what stands in its place.
+
+    `at`: its position along the additional axes, empty where there are none.
+    """
 
     z: int
     file: str  # relative path, or the name that was expected
     reason: str
     filled_with: BadSlicePolicy
+    at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +107,39 @@ class SliceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowAccess:
+    """Say what it takes to read a slice in windows of rows, for a plan that has to fit the memory.
+
+    `unit`: rows that are decoded together (a strip, a row of tiles); windows that are cut at its multiples decode nothing
+    twice. `held_bytes`: most that reading holds beside the window. `in_order`: a slice's windows are to be read one after
+    the other, first to last, by one `RowReader`: anything else starts anew at its first row. `reason`: why so much is
+    held, for an error; empty if it is little.
+    """
+
+    unit: int = 1
+    held_bytes: int = 0
+    in_order: bool = False
+    reason: str = ""
+
+    def joined(self, other: "RowAccess") -> "RowAccess":
+        """Give what fits the slices of both."""
+        return RowAccess(
+            unit=max(self.unit, other.unit),
+            held_bytes=max(self.held_bytes, other.held_bytes),
+            in_order=self.in_order or other.in_order,
+            reason=(self if self.held_bytes >= other.held_bytes else other).reason,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeDescription:
     """Describe one layer's source volume without reading its voxels.
 
-    `size` in voxels x, y, z (one time point, the selected channels). `dtype` is the native-endian numpy dtype of what `read_slice` fills.
+    `size` in voxels x, y, z (the selected channels). `dtype` is the native-endian numpy dtype of what `read_slice` fills.
     `channels` is 1, or 3 for RGB (uint8). `problems` are the slices known to be bad before any is read, under a policy
     that fills them; reading such a slice gives the same problem again. `voxel_size` is None where nobody says it
-    whole; `pixel_sizes` is what the files say of x and y alone.
+    whole; `pixel_sizes` is what the files say of x and y alone. `additional`: axes beyond these, slowest first, each a
+    name (lower case, like "t") and its number of positions: the volume is one such x, y, z box per position.
     """
 
     format: str  # "tiff-sequence", "tiff-stack", "image-sequence"
@@ -121,6 +151,20 @@ class VolumeDescription:
     voxel_size_alternatives: tuple[MeasuredVoxelSize, ...] = ()
     pixel_sizes: tuple[MeasuredPixelSize, ...] = ()
     problems: tuple[SliceProblem, ...] = field(default=())
+    rows: RowAccess = RowAccess()
+    additional: tuple[tuple[str, int], ...] = ()
+
+
+class RowReader(Protocol):
+    """Read one slice in windows of rows. For one thread; keeps no file open between calls."""
+
+    def read(self, first_row: int, out: NDArray[Any]) -> SliceRecord:
+        """Fill `out`, shape (c, rows, x), with the rows from `first_row` on: the same voxels as `read_slice` gives.
+
+        The digest comes with the window that begins at row 0 (the file is read once more for it). Raises what
+        `read_slice` raises.
+        """
+        ...
 
 
 class VolumeReader(Protocol):
@@ -134,12 +178,16 @@ class VolumeReader(Protocol):
         """Say what the volume is; known since opening, never changes."""
         ...
 
-    def read_slice(self, z: int, out: NDArray[Any]) -> SliceRecord:
+    def read_slice(self, z: int, out: NDArray[Any], at: tuple[int, ...] = ()) -> SliceRecord:
         """Fill `out`, shape (c, y, x), dtype of the description, with slice `z` (0-based).
 
-        Raises UnreadableSliceError (names the file) unless the policy fills, SourceChangedError if the file's size
-        or mtime is not the listed one.
+        `at`: the position along the additional axes, empty: the first. Raises UnreadableSliceError (names the file)
+        unless the policy fills, SourceChangedError if the file's size or mtime is not the listed one.
         """
+        ...
+
+    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> RowReader:
+        """Get ready to read slice `z` in windows of rows, for slices that are too large to be held whole."""
         ...
 
     def digests(self) -> dict[str, str]:
