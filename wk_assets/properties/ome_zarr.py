@@ -16,6 +16,7 @@ from wk_assets.geometry.voxel_size import VoxelSize
 
 NGFF_VERSION = "0.5"
 STORAGE_AXES = ("c", "z", "y", "x")
+_ORIGIN = Vec3Int(0, 0, 0)
 _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
@@ -43,12 +44,14 @@ def layer_group_attributes(
     mode: str | None = None,
     source_image: str | None = None,
     paths: Mapping[Mag, str] | None = None,
+    corners: Mapping[Mag, Vec3Int] | None = None,
 ) -> dict[str, Any]:
     """Give the attributes of a layer's group: one multiscale image, finest mag first.
 
     `axes` are the arrays' dimensions in storage order. The arrays start at the dataset's origin, so the centre of the
     first voxel of mag m lies (m - 1) / 2 mag-1 voxels behind that of mag 1: the translation says so. `paths` name the arrays
-    relative to the group; by default they are called like their mag.
+    relative to the group; by default they are called like their mag. `corners`: where arrays that are cut out begin, in
+    voxels x, y, z of their mag.
     Color layers: `window` is what a viewer shows from black to white, by default the range of an integer dtype, `color` the
     RGB of a single channel. Segmentation layers: `source_image` is the relative path of the image that was segmented.
     """
@@ -61,7 +64,12 @@ def layer_group_attributes(
                 "path": (paths or {}).get(mag, mag.to_layer_name()),
                 "coordinateTransformations": [
                     {"type": "scale", "scale": _per_axis(axes, _scale(voxel_size, mag), 1.0)},
-                    {"type": "translation", "translation": _per_axis(axes, _translation(voxel_size, mag), 0.0)},
+                    {
+                        "type": "translation",
+                        "translation": _per_axis(
+                            axes, _translation(voxel_size, mag, (corners or {}).get(mag, _ORIGIN)), 0.0
+                        ),
+                    },
                 ],
             }
             for mag in sorted(mags, key=lambda mag: (mag.max_dim, mag.to_tuple()))
@@ -75,6 +83,16 @@ def layer_group_attributes(
     else:
         attributes["omero"] = {"channels": _omero_channels(name, channels, np.dtype(dtype), window, color)}
     return {"ome": attributes}
+
+
+def as_version_0_4(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a layer group's attributes in the form of OME-NGFF 0.4, for Zarr v2: no `ome`, a version in each part."""
+    parts = {name: part for name, part in attributes["ome"].items() if name != "version"}
+    parts["multiscales"] = [{"version": "0.4", **multiscale} for multiscale in parts["multiscales"]]
+    for name in ("omero", "image-label"):
+        if name in parts:
+            parts[name] = {"version": "0.4", **parts[name]}
+    return parts
 
 
 def group_metadata(attributes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -101,8 +119,8 @@ def _scale(voxel_size: VoxelSize, mag: Mag) -> dict[str, float]:
     return {axis: edge * factor for axis, edge, factor in zip("xyz", voxel_size.factor, mag.to_tuple(), strict=True)}
 
 
-def _translation(voxel_size: VoxelSize, mag: Mag) -> dict[str, float]:
-    behind = mag.to_vec3_int() - Vec3Int(1, 1, 1)
+def _translation(voxel_size: VoxelSize, mag: Mag, corner: Vec3Int) -> dict[str, float]:
+    behind = mag.to_vec3_int() - Vec3Int(1, 1, 1) + corner * mag.to_vec3_int() * 2
     return {axis: edge * steps / 2 for axis, edge, steps in zip("xyz", voxel_size.factor, behind, strict=True)}
 
 
