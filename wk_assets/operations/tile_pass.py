@@ -28,7 +28,9 @@ from wk_assets.operations.task_runner import executor_or_threads, run_tasks, sen
 from wk_assets.operations.tile_sources import TileSource, tiles_of
 from wk_assets.storage.mag_array import ArrayInfo, MagArray
 
-TILE_BYTES = 32 << 20  # what is read for one tile, unless the caller says how large a tile is
+# What is read for one tile, unless the caller says how large a tile is: at most, and however small the budget is.
+TILE_BYTES = 32 << 20
+LEAST_TILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ def plan_tiles(
         part = _halved(part, target.chunk_shape)
     tile = part if buffer_shape is None else part.pairmin(buffer_shape)
     if buffer_shape is None:
-        while source.read_voxels(tile.pairmin(extent)) * voxel_bytes > min(TILE_BYTES, budget) and max(tile) > 1:
+        limit = max(min(TILE_BYTES, budget // 4), LEAST_TILE_BYTES)
+        while source.read_voxels(tile.pairmin(extent)) * voxel_bytes > limit and max(tile) > 1:
             whole_chunks = any(edge > chunk for edge, chunk in zip(tile, target.chunk_shape, strict=True))
             tile = _halved(tile, target.chunk_shape if whole_chunks else Vec3Int(1, 1, 1))
     # a part, its chunks in the order of the codec, and the encoded shard; beside them a tile that is read
