@@ -213,7 +213,8 @@ class MagArrayConformance(ABC):
             assert expected_voxels(model, box).any()
         assert covered.max(initial=0) <= 1
         assert (covered[tuple(slice(length) for length in model.shape)][model != 0] == 1).all()
-        assert stored == list(self.reopened(array).stored_boxes())
+        if self.keeps_extent:
+            assert stored == list(self.reopened(array).stored_boxes())
 
     def test_every_type_keeps_its_extreme_values(self, tmp_path: Path) -> None:
         for dtype in self.dtypes:
