@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo ui test lint types floors style pytest peer oracle bench lock format clean
+.PHONY: help demo ui test lint types floors style pytest peer oracle faults power bench lock format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ floors: $(VENV)/.development
 
 pytest: $(VENV)/.development
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term -m "not oracle" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term -m "not (oracle or exhaustive or power)" $(PYTEST_ARGS)
 
 # The peer library (AGPL) and its requirements live in an environment of their own; nothing of ours imports it.
 PEER := $(CURDIR)/.venv-peer
@@ -60,6 +60,12 @@ $(PEER)/.installed: requirements-peer.lock $(VENV)/.installer
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEER)
 	@VIRTUAL_ENV=$(PEER) $(BIN)/uv pip install --quiet --only-binary :all: --no-binary loxun --require-hashes -r $<
 	@touch $@
+
+faults: $(VENV)/.development ## fail at, or die in, every rename, fsync and unlink; every state a power cut may leave
+	$(BIN)/python -m pytest -n $(CORES) -m exhaustive $(PYTEST_ARGS)
+
+power: $(VENV)/.development ## cut the power of ext4 and xfs on loop devices (root; strace, xfsprogs, e2fsprogs)
+	$(BIN)/python -m pytest -n 0 -m power $(PYTEST_ARGS)
 
 bench: $(VENV)/.development ## measure: voxels per second and peak memory (benchmarks/)
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done

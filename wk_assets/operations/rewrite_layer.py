@@ -38,9 +38,12 @@ def plan_rewrite(
     settings = (array or current).fitted_to(record.box.size)
     there = read_layer_record(target, layer_name)
     mags = tuple(_plan_mag(mag, record, settings, target, there) for mag in record.mags)
+    # Mag by mag: a rewrite that was killed leaves some mags as they are to become, and others as they were.
     passes = tuple(
-        _plan_pass(mag, record, settings, compute, copies_shards=settings == current)
-        for mag in mags
+        _plan_pass(
+            mag, record, settings, compute, copies_shards=_settings_of(dataset_path / stored_mag.path) == settings
+        )
+        for mag, stored_mag in zip(mags, record.mags, strict=True)
         if not mag.up_to_date
     )
     stored = {mag.to_mag(): mag.stored_bytes for mag in record.mags}
@@ -70,8 +73,11 @@ def plan_rewrite(
 
 def current_settings(dataset_path: Path, layer_name: str) -> ArraySettings:
     """Return how the finest mag of a layer is cut and encoded. Raises NotADatasetError."""
-    record = _published(dataset_path, layer_name)
-    layout = StoredArray.open(dataset_path / record.mags[0].path).array_layout
+    return _settings_of(dataset_path / _published(dataset_path, layer_name).mags[0].path)
+
+
+def _settings_of(array_path: Path) -> ArraySettings:
+    layout = StoredArray.open(array_path).array_layout
     return ArraySettings(
         layout=layout.layout,
         chunk_shape=layout.chunk_shape,

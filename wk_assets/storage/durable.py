@@ -55,12 +55,13 @@ def free_bytes(path: Path) -> int:
 
 
 def sync_file(path: Path) -> None:
-    """Wait until the bytes of the file are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Wait until the bytes of the file are on the disk. Raises DiskFullError, StorageError; FileNotFoundError."""
+    with storage_refusals(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:
@@ -88,6 +89,7 @@ def write_atomically(path: Path, data: bytes) -> bool:
     """
     try:
         if path.read_bytes() == data:
+            sync_directory(path.parent)  # whoever wrote it may have been killed before the name was on the disk
             return False
     except FileNotFoundError:
         pass
@@ -114,7 +116,8 @@ def remove_partials(directory: Path, name: str = "") -> None:
     """
     if directory.is_dir():
         for leftover in directory.glob(f".{name}*{PARTIAL_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
+            with storage_refusals(leftover):
+                leftover.unlink(missing_ok=True)
 
 
 def move_into_place(staged: Path, final: Path) -> None:

@@ -32,14 +32,19 @@ def exclusive(lock_path: Path, purpose: str, wait_seconds: float = 0.0) -> Itera
             raise LockedError(
                 f"{lock_path.stem} is being written by {_holder(lock_path)}. Wait for it to end, or stop it, and run again"
             ) from error
+    note = _note_path(lock_path)
     try:
-        _note_path(lock_path).write_text(
-            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}), encoding="utf-8"
-        )
+        with storage_refusals(note):
+            note.write_text(
+                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose}), encoding="utf-8"
+            )
         yield
     finally:
-        _note_path(lock_path).unlink(missing_ok=True)
-        lock.release()
+        try:
+            with storage_refusals(note):
+                note.unlink(missing_ok=True)
+        finally:
+            lock.release()  # also when the disk refuses: who waits must not wait for this process's end
 
 
 def _note_path(lock_path: Path) -> Path:

@@ -88,13 +88,14 @@ class ShardBuilder:
 
         Raises ShardCorruptError if the file is shorter, or its bytes are not the noted ones.
         """
-        if not self.part_path.exists() and self.final_path.exists():
-            self.final_path.rename(self.part_path)  # it was finished after the checkpoint
-        if self.length == 0:
-            self.part_path.unlink(missing_ok=True)
-            return
         try:
-            os.truncate(self.part_path, min(self.length, self.part_path.stat().st_size))
+            with storage_refusals(self.part_path):
+                if not self.part_path.exists() and self.final_path.exists():
+                    self.final_path.rename(self.part_path)  # it was finished after the checkpoint
+                if self.length == 0:
+                    self.part_path.unlink(missing_ok=True)
+                    return
+                os.truncate(self.part_path, min(self.length, self.part_path.stat().st_size))
         except FileNotFoundError as error:
             raise ShardCorruptError(f"{self.part_path}: the journal names it, but it is gone") from error
         if checksum_of(self.part_path) != (self.length, self.crc32c):
