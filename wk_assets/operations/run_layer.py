@@ -274,7 +274,8 @@ def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
         for mag in one.mags:
             staged, final = staging / mag.mag.to_layer_name(), request.dataset_path / mag.path
             if not staged.exists():
-                continue  # moved by the run before this one
+                sync_directory(final.parent)  # moved by the run before this one, which may not have come this far
+                continue
             if final.exists():
                 # the same content, damaged: a whole one of another content has another path
                 damaged = staging / f"damaged {mag.mag.to_layer_name()}"
