@@ -10,7 +10,7 @@ While it is built a shard is `<key>.part`: no reader looks at that name. Source:
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -30,11 +30,16 @@ _INDEX_CRC_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """Say what a manifest promises of one shard: its key in the array, its size, the crc32c of all its bytes."""
+    """Say what a manifest promises of one shard: its key in the array, its size, the crc32c of all its bytes.
+
+    The crc32c finds damage, but does not tell contents apart: that of bytes which end with their own crc32c, as raw chunks
+    do, is always the same. `digest` (xxh3_128) does; only edited shards have it (see `edit_log`).
+    """
 
     key: str
     size_bytes: int
     crc32c: int
+    digest: str = field(default="", compare=False)
 
 
 class ShardBuilder:
