@@ -5,6 +5,7 @@ stored, so that memory does not depend on the file's size. Which file holds whic
 are locks. Source of the layout: see `wkw_header`; inside of a block the channels of a voxel are neighbours, then x, y, z.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -146,6 +147,20 @@ class WkwFile:
                 )
             yield piece
             start += len(piece)
+
+    def written(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield where a part of the file has bytes on disk; what lies between are holes, which read as zeros."""
+        while start < end:
+            try:
+                start = os.lseek(self._descriptor, start, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # which says: from here on there are only holes
+                    raise
+                return
+            if start < end:
+                stop = min(end, os.lseek(self._descriptor, start, os.SEEK_HOLE))
+                yield start, stop
+                start = stop
 
     def _stored(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, memoryview]]:
         """Yield the stored bytes of blocks at ascending positions; neighbours are read together."""
@@ -305,12 +320,17 @@ class _Writer:
         else:
             bounds = self._old.bounds(first, stop - 1)
             self._ends[first:stop] = bounds[1:] - bounds[0] + self._position
-            for piece in self._old.pieces(int(bounds[0]), int(bounds[-1])):
-                if self._header.compressed or np.frombuffer(piece, np.uint8).any():
-                    self._put(piece)
-                else:
-                    self._file.seek(len(piece), os.SEEK_CUR)
-                    self._position += len(piece)
+            self._copy(self._old, int(bounds[0]), int(bounds[-1]))
+
+    def _copy(self, old: WkwFile, start: int, end: int) -> None:
+        """Append a part of another file; its holes stay holes."""
+        offset = self._position - start
+        for first, stop in old.written(start, end):
+            self._file.seek(first + offset)
+            for piece in old.pieces(first, stop):
+                self._file.write(piece)
+        self._position = end + offset
+        self._file.seek(self._position)
 
 
 def _form(header: WkwHeader) -> str:
