@@ -94,6 +94,7 @@ def run_export(plan: ExportPlan, listener: ProgressListener | None = None) -> Ex
 
 def _write(plan: ExportPlan, stage: ExportStage, listener: ProgressListener | None) -> None:
     writer = plan.writer
+    stage.begin()
     if not stage.state and not stage.done:
         stage.prepared({"prepared": dict(writer.prepare(stage.product))})
     steps = writer.steps()

@@ -59,12 +59,12 @@ class ExportStage:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Hold the stage for this process. Raises LockedError; what another identity left in it is removed."""
+        """Hold the stage for this process. Raises LockedError."""
         make_directory(self.target.parent)
-        with exclusive(self.target.with_name(f".{self.target.name}.export.lock"), f"export to {self.target}"):
-            self._load()
+        lock = self.target.with_name(f".{self.target.name}.export.lock")
+        with exclusive(lock, f"export to {self.target}"):
             yield
-        self.target.with_name(f".{self.target.name}.export.lock").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)  # whoever opened it before finds the export finished
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -102,7 +102,8 @@ class ExportStage:
             sync_directory(self.target.parent)
         remove_tree(self.folder)
 
-    def _load(self) -> None:
+    def begin(self) -> None:
+        """Go on with what an export of the same left here; what another one left is removed."""
         try:
             document = json.loads((self.folder / _JOURNAL).read_bytes())
         except (FileNotFoundError, ValueError):
