@@ -20,7 +20,8 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.shard_grid import ShardGrid
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_record import LayerRecord, read_layer_record
+from wk_assets.operations.edited_mags import current_record
+from wk_assets.operations.layer_record import LayerRecord
 from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, LayerRequest
 from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, fit_memory, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
@@ -53,6 +54,18 @@ class MagPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRedo:
+    """Only the shards of a mag are made that depend on `changed_in_parent` (voxels of the finer mag); others are linked.
+
+    `replaces`: the array of the version that they are taken from. `voxels`: of this mag, in the shards that are made.
+    """
+
+    replaces: Path
+    changed_in_parent: BoundingBox
+    voxels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassPlan:
     """One reading of one source. `parent` None: the images; else the stored mag that is read (level 0 of the pyramid)."""
 
@@ -61,6 +74,7 @@ class PassPlan:
     memory: MemoryPlan
     mags: tuple[MagPlan, ...]
     copies_shards: bool = False  # cut and encoded as before: shards are copied, nothing is decoded
+    redo: PlannedRedo | None = None  # of one mag, in part
 
     @property
     def key(self) -> str:
@@ -69,8 +83,8 @@ class PassPlan:
 
     @property
     def read_voxels(self) -> int:
-        """Voxels that are read."""
-        return prod(self.pyramid.levels[0].box.size)
+        """Voxels that are read; of a redo those that are made."""
+        return prod(self.pyramid.levels[0].box.size) if self.redo is None else self.redo.voxels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +134,13 @@ def plan_layer(
     stored, or the pass does not fit the memory budget of `compute`.
     """
     chosen = _chosen(request, wanted)
-    record = read_layer_record(request.dataset_path, request.layer_name)
+    record = current_record(request.dataset_path, request.layer_name)
     importing = request.source is not None and request.mags[0] in chosen
     description = _describe(request.source) if importing and request.source is not None else None
     box, channels, dtype = _extent(request, description, record)
     array = request.array.fitted_to(box.size)
     mags = _plan_mags(request, array, chosen, record, description, box, channels, dtype, read_checksums=read_checksums)
-    passes = _plan_passes(request, array, mags, box, channels, dtype, compute)
+    passes = plan_passes(request, array, mags, box, channels, dtype, compute)
     peak = max((one.memory.peak_bytes for one in passes), default=0)
     return LayerPlan(
         request=request,
@@ -271,7 +285,7 @@ def is_whole(array_path: Path, key: str, *, read_checksums: bool = False) -> boo
     )
 
 
-def _plan_passes(
+def plan_passes(
     request: LayerRequest,
     array: ArraySettings,
     mags: Sequence[MagPlan],
@@ -280,6 +294,7 @@ def _plan_passes(
     dtype: np.dtype[Any],
     compute: Compute,
 ) -> tuple[PassPlan, ...]:
+    """Plan the passes that make those of the mags that are not up to date. Raises PlanError for too small a budget."""
     chains: list[list[MagPlan]] = []
     for plan in mags:
         if plan.up_to_date:

@@ -15,8 +15,9 @@ from pathlib import Path
 from wk_assets.errors import PlanError, StorageError
 from wk_assets.geometry.mag import Mag
 from wk_assets.operations.compute import Compute
+from wk_assets.operations.edited_mags import current_record
 from wk_assets.operations.engine import CHECKPOINT_BYTES, Engine, PassResult
-from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, is_whole
+from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, PlannedRedo, is_whole
 from wk_assets.operations.layer_record import (
     BOOKKEEPING,
     BoxRecord,
@@ -30,6 +31,7 @@ from wk_assets.operations.layer_record import (
     write_layer_record,
 )
 from wk_assets.operations.layer_request import LayerRequest, LayerResult, MagResult, Progress, ProgressListener
+from wk_assets.operations.redo_region import redo_shards
 from wk_assets.operations.slab_sources import ImageSource, SlabSource, StoredSource
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.storage.durable import (
@@ -154,6 +156,8 @@ def _build(
         built = _import(plan, one, run)
     elif one.copies_shards:
         built = _copy(plan, one, staging)
+    elif one.redo is not None:
+        built = _redo(plan, one, one.redo, staging, compute, listener)
     else:
         built = _derive(plan, one, run)
     for mag in one.mags:
@@ -233,6 +237,32 @@ def _copy(plan: LayerPlan, one: PassPlan, staging: Path) -> _Built:
     )
 
 
+def _redo(
+    plan: LayerPlan, one: PassPlan, redo: PlannedRedo, staging: Path, compute: Compute, listener: ProgressListener | None
+) -> _Built:
+    request, mag = plan.request, one.mags[0].mag
+    record = read_layer_record(request.dataset_path, request.layer_name)
+    stored = record.mag(one.parent) if record is not None and one.parent is not None else None
+    if stored is None or one.parent is None:
+        raise StorageError(
+            f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again"
+        )
+    shards, written_bytes = redo_shards(
+        request.dataset_path / stored.path,
+        staging / mag.to_layer_name(),
+        redo,
+        source_mag=one.parent,
+        target_mag=mag,
+        layer_box=plan.box,
+        mode=request.mode,
+        compute=compute,
+        listener=listener,
+    )
+    return _Built(
+        shards={mag.to_layer_name(): shards}, facts=(), sources=(), read_bytes=0, written_bytes=written_bytes
+    )
+
+
 def _by_name(mags: Iterable[MagPlan], shards: Iterable[tuple[ShardEntry, ...]]) -> dict[str, tuple[ShardEntry, ...]]:
     return {mag.mag.to_layer_name(): entries for mag, entries in zip(mags, shards, strict=True)}
 
@@ -287,7 +317,8 @@ def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
 
 def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built) -> LayerRecord:
     request = plan.request
-    old = read_layer_record(request.dataset_path, request.layer_name)
+    # what was edited is in the ledger from now on, too: the new mags rest on it
+    old = current_record(request.dataset_path, request.layer_name)
     new = {mag.mag: _mag_record(mag, built.shards[mag.mag.to_layer_name()]) for mag in one.mags}
     kept = {record.to_mag(): record for record in old.mags} if old else {}
     mags = kept | new

@@ -51,6 +51,11 @@ class TilePlan:
     raw_bytes: int
     peak_memory_bytes: int
 
+    @property
+    def voxels(self) -> int:
+        """Voxels that will be written, all channels and additional axes."""
+        return sum(box.volume() for box in self.boxes)
+
     def shards(self, shard_shape: Vec3Int) -> tuple[NormalizedBoundingBox, ...]:
         """List the shards that will be written, cut to the boxes."""
         return tuple(shard for box in self.boxes for shard in tiles_of(box, shard_shape))
@@ -129,14 +134,13 @@ def run_tiles(
         _Part(source, target, box, plan.tile_shape, plan.fresh)
         for box in chain.from_iterable(tiles_of(box, plan.part_shape) for box in plan.boxes)
     )
-    total = sum(box.volume() for box in plan.boxes)
     done = 0
 
     def count(voxels: int) -> None:
         nonlocal done
         done += voxels
         if listener is not None:
-            listener(Progress(done_voxels=done, total_voxels=total))
+            listener(Progress(done_voxels=done, total_voxels=plan.voxels))
 
     with executor_or_threads(executor, plan.workers) as pool:
         run_tasks(pool, _fill_part, parts, workers=plan.workers, done=count)
