@@ -18,7 +18,8 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.engine import Engine, PassResult
-from wk_assets.operations.pyramid_plan import RESIDENT_BYTES, MemoryPlan, PyramidPlan, fit_memory, plan_pyramid
+from wk_assets.operations.memory_plan import fit_memory
+from wk_assets.operations.pyramid_plan import RESIDENT_BYTES, MemoryPlan, PyramidPlan, plan_pyramid
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.stored_array import StoredArray
@@ -32,7 +33,7 @@ LADDERS = {
 }
 
 
-WAYS = ["two buffers", "one buffer", "1 spooled", "2 spooled", "9 spooled"]
+WAYS = ["two buffers", "one buffer", "1 spooled", "2 spooled", "9 spooled", "0 windows", "1 windows", "9 windows"]
 
 
 def volume(shape: tuple[int, ...], dtype: str, seed: int = 0) -> NDArray[Any]:
@@ -63,12 +64,13 @@ IN_MEMORY = 4 << 30
 
 
 def memory_of(plan: PyramidPlan, way: str) -> MemoryPlan:
-    """Hold slabs in two buffers, in one, or the given number of finest levels in spool files."""
+    """Hold slabs in two buffers, in one, or the given number of finest levels in spool files; work on narrow windows."""
     memory = fit_memory(plan, threads=2, budget_bytes=IN_MEMORY)
     if way == "two buffers":
         return memory
     count = 0 if way == "one buffer" else int(way[0])
-    return replace(memory, prefetch=False, spooled=tuple(number < count for number in range(len(plan.levels))))
+    spooled = tuple(number < count for number in range(len(plan.levels)))
+    return replace(memory, prefetch=False, spooled=spooled, columns=13 if "windows" in way else 0)
 
 
 def run(

@@ -24,6 +24,7 @@ out (`storage.shard`), who may run and how the result becomes visible (`run_laye
 """
 
 import time
+from array import array
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -64,14 +65,18 @@ class _SinceCheckpoint:
     """What the next line of the journal has to say."""
 
     started: float
-    appended: dict[tuple[int, str], tuple[list[int], list[int]]] = field(default_factory=dict)
+    appended: dict[tuple[int, str], tuple["array[int]", "array[int]"]] = field(default_factory=dict)
     finished: list[tuple[int, ShardEntry]] = field(default_factory=list)
     facts: list[SliceFact] = field(default_factory=list)
     size_bytes: int = 0
 
 
 class Engine:
-    """Run one pass into a staging directory, one sub-directory per stored level. One use per object."""
+    """Run one pass into a staging directory, one sub-directory per stored level. One use per object.
+
+    Of a plan with additional axes it makes one position, `leading`: passes for the others go to the same directory, one
+    after another, each with a journal of its own.
+    """
 
     def __init__(
         self,
@@ -83,6 +88,7 @@ class Engine:
         memory: MemoryPlan,
         listener: ProgressListener | None = None,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
+        leading: tuple[int, ...] = (),
     ) -> None:
         self._plan = plan
         self._mode = mode
@@ -93,7 +99,8 @@ class Engine:
         self._may_work = BoundedSemaphore(memory.row_workers)
         self._listener = listener
         self._checkpoint_bytes = checkpoint_bytes
-        self._journal = Journal(staging / "journal.jsonl")
+        self._leading = leading
+        self._journal = Journal(staging / ("journal" + "".join(f".{index}" for index in leading) + ".jsonl"))
         self._facts: list[SliceFact] = []
         self._levels: list[PyramidLevel] = []
         self._written_bytes = 0
@@ -110,7 +117,7 @@ class Engine:
                 try:
                     first_slab = self._prepare()
                 except ShardCorruptError:
-                    remove_tree(self._staging)  # what the journal promises is not there: nothing of it can be trusted
+                    self._forget()  # what the journal promises is not there: nothing of it can be trusted
                     first_slab = self._prepare()
                 self._pass(first_slab)
             except BaseException:
@@ -137,8 +144,7 @@ class Engine:
         spare = self._store_of(0, "next") if self._memory.prefetch and first_slab + 1 < count else None
         loading = self._start_loading(level, first_slab) if first_slab < count else []
         for slab in range(first_slab, count):
-            for load in loading:
-                self._since.facts.extend(load.result())
+            self._since.facts.extend(_by_slice(fact for load in loading for fact in load.result()))
             if spare is not None and slab + 1 < count:
                 level.store, spare = spare, level.store
                 loading = self._start_loading(level, slab + 1)
@@ -162,8 +168,14 @@ class Engine:
         store = level.store
 
         def load(task: LoadTask) -> tuple[SliceFact, ...]:
-            with self._may_load, store.writable(task.z, task.y) as block:
-                return task.fill(block)
+            facts: list[SliceFact] = []
+            following: LoadTask | None = task
+            with self._may_load:
+                while following is not None:
+                    with store.writable(following.z, following.y, following.x) as block:
+                        facts.extend(following.fill(block))
+                    following = following.then
+            return tuple(facts)
 
         return [self._pool.submit(load, task) for task in self._source.load_tasks(*level.valid_z)]
 
@@ -204,36 +216,39 @@ class Engine:
             level.begin(level.slab + 1)
 
     def _rows(self, number: int, *, encode: bool, block: tuple[int, int] | None) -> None:
-        """Work on the rows of a slab in parallel; append what comes back in the order of the rows."""
+        """Work on the rows of a slab in parallel, window by window; append what comes back in the order of the plan."""
         level = self._levels[number]
         encode = encode and level.plan.stored
         running: deque[Future[list[EncodedRow]]] = deque()
         for row in range(0, level.plan.buffer_shape[2], level.plan.row_step):
-            running.append(self._pool.submit(self._row, number, row, encode=encode, block=block))
-            if len(running) > 2 * self._memory.row_workers:
-                self._append(number, running.popleft().result())
+            for columns in level.plan.windows(self._memory.columns):
+                running.append(self._pool.submit(self._row, number, row, columns, encode=encode, block=block))
+                if len(running) > 2 * self._memory.row_workers:
+                    self._append(number, running.popleft().result())
         while running:
             self._append(number, running.popleft().result())
 
-    def _row(self, number: int, first: int, *, encode: bool, block: tuple[int, int] | None) -> list[EncodedRow]:
+    def _row(
+        self, number: int, first: int, columns: tuple[int, int], *, encode: bool, block: tuple[int, int] | None
+    ) -> list[EncodedRow]:
         level = self._levels[number]
-        last = first + level.plan.row_step
+        rows = (first, first + level.plan.row_step)
         with self._may_work:
-            band, band_row = level.store.band(first, last)
-            encoded = level.encode_rows(first, last, band, band_row) if encode else []
+            band = level.store.band(rows, columns)
+            encoded = level.encode_rows(rows, columns, band) if encode else []
             if block is not None:
-                level.downsample_rows(self._levels[number + 1], first, last, block, band, band_row, self._mode)
+                level.downsample_rows(self._levels[number + 1], rows, columns, block, band, self._mode)
         return encoded
 
     def _append(self, number: int, rows: Iterable[EncodedRow]) -> None:
         level = self._levels[number]
         for cell, positions, chunks in rows:
-            key = level.plan.layout.shard_key(cell)
+            key = level.shard_key(cell)
             builder = level.open.get(key)
             if builder is None:
                 builder = level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
             builder.append(positions, chunks)
-            noted_positions, noted_sizes = self._since.appended.setdefault((number, key), ([], []))
+            noted_positions, noted_sizes = self._since.appended.setdefault((number, key), (array("I"), array("I")))
             noted_positions.extend(positions)
             noted_sizes.extend(len(chunk) for chunk in chunks)
             self._since.size_bytes += sum(len(chunk) for chunk in chunks)
@@ -272,7 +287,7 @@ class Engine:
             {
                 "slabs": slabs,
                 "appended": [
-                    [number, key, positions, sizes, self._crc(number, key, finished)]
+                    [number, key, positions.tolist(), sizes.tolist(), self._crc(number, key, finished)]
                     for (number, key), (positions, sizes) in since.appended.items()
                 ],
                 "finished": [[number, entry.key, entry.size_bytes, entry.crc32c] for number, entry in since.finished],
@@ -290,29 +305,36 @@ class Engine:
     def _prepare(self) -> int:
         """Set up the levels, take up what the journal proves, and return the number of slabs that are done."""
         self._levels = [
-            PyramidLevel(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"))
+            PyramidLevel(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"), self._leading)
             for number, plan in enumerate(self._plan.levels)
         ]
         self._facts = []
         slabs = 0
-        builders: list[dict[str, ShardBuilder]] = [{} for _ in self._levels]
         for record in self._journal.records():
             slabs = record["slabs"]
             for number, key, positions, sizes, crc in record["appended"]:
                 level = self._levels[number]
-                if key not in builders[number]:
-                    builders[number][key] = ShardBuilder(level.plan.layout, level.directory, key)
-                builders[number][key].note(positions, sizes, crc)
+                if key not in level.open:
+                    level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
+                level.open[key].note(positions, sizes, crc)
             for number, key, size_bytes, crc in record["finished"]:
+                self._levels[number].open.pop(key, None)
                 self._levels[number].done[key] = ShardEntry(key, size_bytes, crc)
             self._facts.extend(SliceFact.model_validate(fact) for fact in record["facts"])
-        for level, built in zip(self._levels, builders, strict=True):
-            level.open = {key: builder for key, builder in built.items() if key not in level.done}
+        for level in self._levels:
             if level.plan.stored:
                 write_atomically(level.directory / "zarr.json", level.plan.layout.to_zarr_json())
                 self._verify(level)
-        self._refill(slabs, builders)
+        self._refill(slabs)
         return slabs
+
+    def _forget(self) -> None:
+        """Remove what this pass has built so far; what others built at other positions stays."""
+        for level in self._levels:
+            level.store.close()
+        self._journal.remove()
+        for level in self._levels:
+            remove_tree(level.shards_directory)
 
     def _verify(self, level: PyramidLevel) -> None:
         """Bring the files of a level back to the last checkpoint. Raises ShardCorruptError if they are not those."""
@@ -322,7 +344,7 @@ class Engine:
             pass
         level.remove_unknown()
 
-    def _refill(self, slabs: int, builders: list[dict[str, ShardBuilder]]) -> None:
+    def _refill(self, slabs: int) -> None:
         """Fill the slabs that were half full at the last checkpoint, each from the slabs of the level below it."""
         if slabs == 0:
             return
@@ -336,9 +358,9 @@ class Engine:
             level.begin(sum(min(stop, box.bottomright.z) <= filled for _, stop in level.plan.slabs))
             reached = level.plan.slabs[level.slab - 1][1] if level.slab else 0
             if level.slab < len(level.plan.slabs) and level.valid_z[0] < filled:
-                self._refill_level(number, factors.z, filled, builders[number - 1])
+                self._refill_level(number, factors.z, filled)
 
-    def _refill_level(self, number: int, factor: int, filled: int, below_shards: dict[str, ShardBuilder]) -> None:
+    def _refill_level(self, number: int, factor: int, filled: int) -> None:
         """Make the slices up to `filled` of a level's slab once more, from what the level below has stored."""
         below, level = self._levels[number - 1], self._levels[number]
         resume_at, kept = below.slab, below.store
@@ -354,8 +376,16 @@ class Engine:
                     load.result()
             else:
                 below.begin(slab)
-                below.read_back(below_shards)
+                below.read_back()
             below.store.seal()
             self._rows(number - 1, encode=False, block=(first, until))
         below.store.close()
         below.store, below.slab = kept, resume_at
+
+
+def _by_slice(facts: Iterable[SliceFact]) -> list[SliceFact]:
+    """Put together what was seen of the parts of each slice."""
+    slices: dict[int, SliceFact] = {}
+    for fact in facts:
+        slices[fact.z] = slices[fact.z].joined(fact) if fact.z in slices else fact
+    return list(slices.values())

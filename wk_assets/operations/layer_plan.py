@@ -23,7 +23,8 @@ from wk_assets.operations.compute import Compute
 from wk_assets.operations.edited_mags import current_record
 from wk_assets.operations.layer_record import LayerRecord
 from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, LayerRequest
-from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, fit_memory, plan_pyramid
+from wk_assets.operations.memory_plan import fit_memory
+from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection, VolumeDescription
 from wk_assets.storage.manifest import Manifest, damaged_shards

@@ -4,6 +4,7 @@ The ledger names, per mag, the directory that holds its current version. Pure mo
 one file; who may write it holds the layer's ledger lock (see `run_layer`).
 """
 
+import math
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -49,9 +50,13 @@ class BoxRecord(_Record):
 
 
 class SliceFact(_Record):
-    """What the import saw of one slice: its voxels in numbers, the digest of its file, what was wrong with it."""
+    """What the import saw of one slice: its voxels in numbers, the digest of its file, what was wrong with it.
+
+    `at`: the slice's position along the layer's additional axes.
+    """
 
     z: int
+    at: tuple[int, ...] = ()
     minimum: int | float
     maximum: int | float
     total: int | float
@@ -75,8 +80,31 @@ class SliceFact(_Record):
         if self.problem is None or self.filled_with is None:
             return None
         return SliceProblem(
-            z=self.z, file=self.problem_file or "", reason=self.problem, filled_with=BadSlicePolicy(self.filled_with)
+            z=self.z,
+            at=self.at,
+            file=self.problem_file or "",
+            reason=self.problem,
+            filled_with=BadSlicePolicy(self.filled_with),
         )
+
+    def joined(self, other: "SliceFact") -> "SliceFact":
+        """Put together what was seen of two parts of one slice. Sums of floats depend on where a slice is cut."""
+        return self.model_copy(
+            update={
+                "minimum": min((self.minimum, other.minimum), key=_nan_last),
+                "maximum": -min((-self.maximum, -other.maximum), key=_nan_last),
+                "total": self.total + other.total,
+                "zeros": self.zeros + other.zeros,
+                "nans": self.nans + other.nans,
+                "count": self.count + other.count,
+                "file": self.file or other.file,
+                "digest": self.digest or other.digest,
+            }
+        )
+
+
+def _nan_last(value: float) -> tuple[bool, float]:
+    return (math.isnan(value), value)
 
 
 class LayerStatistics(_Record):

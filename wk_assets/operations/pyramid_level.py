@@ -19,9 +19,9 @@ from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.kernels.pack import pack_chunk_row
 from wk_assets.operations.pyramid_plan import LevelPlan
-from wk_assets.operations.slab_stores import SlabStore
+from wk_assets.operations.slab_stores import Band, Range, SlabStore
 from wk_assets.storage.chunk_codec import ChunkCodec
-from wk_assets.storage.shard import ShardBuilder, ShardEntry, checksum_of
+from wk_assets.storage.shard import ShardBuilder, ShardEntry, ShardFile, checksum_of
 from wk_assets.storage.stored_array import box_window, chunk_cells
 
 EncodedRow = tuple[Vec3Int, list[int], list[bytes]]  # shard cell, positions in its index, encoded chunks
@@ -30,8 +30,9 @@ EncodedRow = tuple[Vec3Int, list[int], list[bytes]]  # shard cell, positions in 
 class PyramidLevel:
     """Hold the state of one level: the slab that is being filled, and the shards that are open or done."""
 
-    def __init__(self, plan: LevelPlan, directory: Path, store: SlabStore) -> None:
+    def __init__(self, plan: LevelPlan, directory: Path, store: SlabStore, leading: tuple[int, ...] = ()) -> None:
         self.plan = plan
+        self.leading = leading  # position along the additional axes of the array
         self.directory = directory
         self.codec = ChunkCodec(plan.layout)
         self.store = store
@@ -57,31 +58,35 @@ class PyramidLevel:
         if slab < len(self.plan.slabs):
             self.store.begin(self.z_range)
 
-    def encode_rows(self, first: int, last: int, band: NDArray[Any], band_row: int) -> list[EncodedRow]:
-        """Encode the chunks of the buffer rows [first, last). `band` as `SlabStore.band` gives it."""
+    def encode_rows(self, rows: Range, columns: Range, band: Band) -> list[EncodedRow]:
+        """Encode the chunks of a window of the buffer: these rows and columns, all of its depth. `band` holds the window."""
         plan, layout = self.plan, self.plan.layout
         cx, cy, cz = layout.chunk_shape
         z0, z1 = (z - self.z_range[0] for z in self.valid_z)
         y0, y1 = plan.box.topleft.y - plan.origin_y, plan.box.bottomright.y - plan.origin_y
         x0, x1 = plan.box.topleft.x - plan.origin_x, plan.box.bottomright.x - plan.origin_x
-        packed, used = self._borrow_scratch()
-        valid = (z0, z1), (y0 - band_row, y1 - band_row), (x0, x1)
-        rows: list[EncodedRow] = []
+        window = band.voxels[..., columns[0] - band.column : columns[1] - band.column]
+        packed, used = self._borrow_scratch((columns[1] - columns[0]) // cx)
+        valid = (z0, z1), (y0 - band.row, y1 - band.row), (max(x0 - columns[0], 0), max(x1 - columns[0], 0))
+        encoded: list[EncodedRow] = []
         for z in range(z0 // cz * cz, z1, cz):
-            for y in range(max(first, y0 // cy * cy), min(last, y1), cy):
-                pack_chunk_row(band, (z, y - band_row), valid, (cz, cy, cx), packed, used)
-                corner = Vec3Int(plan.origin_x // cx, (y + plan.origin_y) // cy, (z + self.z_range[0]) // cz)
-                rows.extend(self._encode_row(corner, packed, used))
+            for y in range(max(rows[0], y0 // cy * cy), min(rows[1], y1), cy):
+                pack_chunk_row(window, (z, y - band.row), valid, (cz, cy, cx), packed, used)
+                corner = (
+                    Vec3Int(plan.origin_x + columns[0], y + plan.origin_y, z + self.z_range[0]) // layout.chunk_shape
+                )
+                encoded.extend(self._encode_row(corner, packed, used))
         self._scratch.append((packed, used))
-        return rows
+        return encoded
 
-    def _borrow_scratch(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return arrays for one row of chunks: a thread puts them back when it is done, another takes them up."""
-        if self._scratch:
-            return self._scratch.pop()
+    def _borrow_scratch(self, chunks: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return arrays for one row of so many chunks: a thread puts them back when it is done, another takes them up."""
+        while self._scratch:
+            packed, used = self._scratch.pop()
+            if len(used) == chunks:
+                return packed, used
         layout = self.plan.layout
         cx, cy, cz = layout.chunk_shape
-        chunks = self.plan.buffer_shape[3] // cx
         return np.empty((chunks, layout.channels, cz, cy, cx), layout.dtype), np.empty(chunks, np.bool_)
 
     def _encode_row(self, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]) -> Iterator[EncodedRow]:
@@ -102,32 +107,32 @@ class PyramidLevel:
     def downsample_rows(
         self,
         following: "PyramidLevel",
-        first: int,
-        last: int,
-        block: tuple[int, int],
-        band: NDArray[Any],
-        band_row: int,
+        rows: Range,
+        columns: Range,
+        block: Range,
+        band: Band,
         mode: DownsamplingMode,
     ) -> None:
-        """Make the slices `block` of the next level from the buffer rows [first, last) of this one."""
+        """Make the slices `block` of the next level from a window of this one's buffer. `band` holds the window."""
         plan, target = self.plan, following.plan
         if plan.factors is None:
             return
         fx, fy, fz = plan.factors
-        y0 = max(first + plan.origin_y, target.box.topleft.y * fy) // fy
-        y1 = min(last + plan.origin_y, target.box.bottomright.y * fy) // fy
-        if y0 >= y1:
+        y0 = max(rows[0] + plan.origin_y, target.box.topleft.y * fy) // fy
+        y1 = min(rows[1] + plan.origin_y, target.box.bottomright.y * fy) // fy
+        x0 = max(columns[0] + plan.origin_x, target.box.topleft.x * fx) // fx
+        x1 = min(columns[1] + plan.origin_x, target.box.bottomright.x * fx) // fx
+        if y0 >= y1 or x0 >= x1:
             return
-        x0, x1 = target.box.topleft.x, target.box.bottomright.x
         z0, z1 = block
-        source_z, source_y = self.z_range[0], plan.origin_y + band_row
-        with following.store.writable((z0, z1), (y0, y1)) as out:
+        source_z, source_y, source_x = self.z_range[0], plan.origin_y + band.row, plan.origin_x + band.column
+        with following.store.writable((z0, z1), (y0, y1), (x0, x1)) as out:
             downsample(
-                band[
+                band.voxels[
                     :,
                     z0 * fz - source_z : z1 * fz - source_z,
                     y0 * fy - source_y : y1 * fy - source_y,
-                    x0 * fx - plan.origin_x : x1 * fx - plan.origin_x,
+                    x0 * fx - source_x : x1 * fx - source_x,
                 ],
                 (fz, fy, fx),
                 mode,
@@ -143,12 +148,33 @@ class PyramidLevel:
     def remove_unknown(self) -> None:
         """Remove files of shards that were begun after the last checkpoint."""
         known = {self.directory / key for key in self.done} | {builder.part_path for builder in self.open.values()}
-        for path in (self.directory / "c").rglob("*"):
+        for path in self.shards_directory.rglob("*"):
             if path.is_file() and path not in known:
                 path.unlink()
 
-    def read_back(self, shards: dict[str, ShardBuilder]) -> None:
+    @property
+    def shards_directory(self) -> Path:
+        """Where the shards of this position along the additional axes lie."""
+        return self.directory.joinpath("c", *(str(index) for index in self.leading))
+
+    def shard_key(self, cell: Vec3Int) -> str:
+        """Return the key of a shard, `cell`: x, y, z."""
+        return self.plan.layout.shard_key(cell, self.leading)
+
+    def _read_chunk(self, cell: Vec3Int, position: int, finished: dict[str, ShardFile]) -> bytes | None:
+        """Return an encoded chunk of a shard that is open or done, None if it is all zero."""
+        key = self.shard_key(cell)
+        if key in self.open:
+            return self.open[key].read(position)
+        if key not in self.done:
+            return None
+        if key not in finished:
+            finished[key] = ShardFile(self.plan.layout, self.directory / key)
+        return finished[key].read([position])[0]
+
+    def read_back(self) -> None:
         """Fill a level's slab from the shards that are built already (only after a crash)."""
+        finished: dict[str, ShardFile] = {}
         plan, layout = self.plan, self.plan.layout
         chunk_shape, per_shard = layout.chunk_shape, layout.chunks_per_shard
         box = BoundingBox(
@@ -160,12 +186,12 @@ class PyramidLevel:
             with self.store.writable(self.valid_z, rows) as out:
                 out[...] = 0
                 for chunk in chunk_cells(part, chunk_shape):
-                    builder = shards.get(layout.shard_key(chunk // per_shard))
                     place = layout.index_position(chunk % per_shard)
-                    stored = builder.read(int(np.ravel_multi_index(place, layout.index_shape))) if builder else None
-                    if builder is None or stored is None:
+                    position = int(np.ravel_multi_index(place, layout.index_shape))
+                    stored = self._read_chunk(chunk // per_shard, position, finished)
+                    if stored is None:
                         continue
                     cell = BoundingBox(chunk * chunk_shape, chunk_shape)
                     common = cell.intersected_with(part)
-                    voxels = self.codec.decode(stored, str(builder.part_path))
+                    voxels = self.codec.decode(stored, f"{self.directory}, chunk {tuple(chunk)}")
                     out[box_window(common, part.topleft)] = voxels[box_window(common, cell.topleft)]

@@ -1,12 +1,13 @@
-"""What one pass over a layer's voxels will do: levels, slabs, buffers, memory. Integers in, a value out; no I/O.
+"""What one pass over a layer's voxels will do: levels, slabs, buffers. Integers in, a value out; no I/O.
 
 A *level* is one mag of the pass. A *slab* is a range of z of one level, full width, held in memory once: deep enough
-for whole chunks and for whole blocks of the next level. All coordinates are voxels of the level's own mag.
+for whole chunks and for whole blocks of the next level. All coordinates are voxels of the level's own mag. How a pass
+stays within the memory is planned in `memory_plan`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from math import prod
 from typing import Any
 
@@ -20,6 +21,7 @@ from wk_assets.storage.array_layout import ArrayLayout, Layout
 
 # What a process holds before the first voxel: the interpreter, numpy, numba and its compiled kernels.
 RESIDENT_BYTES = 260 << 20
+STORED_BLOCK_BYTES = 32 << 20  # of a stored mag, loaded at a time by one thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,39 @@ class LevelPlan:
         """Rows of the buffer that one task works on: whole chunks, and whole blocks of the next level."""
         return max(self.layout.chunk_shape.y, self.factors.y if self.factors else 1)
 
+    @property
+    def column_align(self) -> int:
+        """Columns at whose multiples (of the world) a row may be cut without another order of chunks in any shard."""
+        chunk = self.layout.chunk_shape
+        if self.row_step > chunk.y or self.buffer_shape[1] > chunk.z:  # a task encodes several rows of chunks
+            return max(self.layout.shard_shape.x, self.factors.x if self.factors else 1)
+        return max(chunk.x, self.factors.x if self.factors else 1)
+
+    def windows(self, columns: int) -> tuple[tuple[int, int], ...]:
+        """Cut the columns of the buffer into windows of about so many (0: one window), each of them whole chunks and blocks."""
+        width = self.buffer_shape[3]
+        step = -(-(columns or width) // self.column_align) * self.column_align
+        first = (self.origin_x // step + 1) * step - self.origin_x
+        return tuple(pairwise([0, *range(first, width, step), width]))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PyramidPlan:
-    """Describe one pass: `levels[0]` is read from the source, each next level is made from the one before it."""
+    """Describe one pass: `levels[0]` is read from the source, each next level is made from the one before it.
+
+    `additional`: axes before the channels; a pass makes one position of each (see `Engine`).
+    """
 
     levels: tuple[LevelPlan, ...]
+
+    @property
+    def additional(self) -> tuple[tuple[str, int], ...]:
+        """Name and extent of each axis before the channels."""
+        return self.levels[0].layout.additional
+
+    def positions(self) -> tuple[tuple[int, ...], ...]:
+        """Give every position along the additional axes; one, the empty one, if there are none."""
+        return tuple(product(*(range(extent) for _, extent in self.additional)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +94,8 @@ class MemoryPlan:
 
     `prefetch`: the next slab of level 0 is loaded while one is worked on (takes a second buffer). `spooled`: per level,
     whether its slab is held in a file instead of in memory. `load_workers`, `row_workers`: threads per phase.
+    `load_rows`: rows of an image that are read at a time, `columns`: columns of a row of chunks that are worked on at a time
+    (0: all).
     """
 
     prefetch: bool
@@ -73,68 +104,12 @@ class MemoryPlan:
     row_workers: int
     peak_bytes: int
     spool_bytes: int
+    load_rows: int = 0
+    columns: int = 0
 
     def within(self, threads: int) -> "MemoryPlan":
         """Return the plan for a run that has fewer threads than were planned with; more would not fit the budget."""
         return replace(self, load_workers=min(self.load_workers, threads), row_workers=min(self.row_workers, threads))
-
-
-def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int) -> MemoryPlan:
-    """Find the fastest way through a pass within the budget: two buffers, else one, else spool files for large levels.
-
-    Raises PlanError if not even one slice, or one band of rows, fits.
-    """
-    slice_bytes = _slice_bytes(plan.levels[0])
-    nothing = (False,) * len(plan.levels)
-    for prefetch in (True, False):
-        peak = _peak(plan, prefetch=prefetch, spooled=nothing, load_workers=threads, row_workers=threads)
-        if peak <= budget_bytes:
-            return MemoryPlan(
-                prefetch=prefetch,
-                spooled=nothing,
-                load_workers=threads,
-                row_workers=threads,
-                peak_bytes=peak,
-                spool_bytes=0,
-            )
-    for count in range(1, len(plan.levels) + 1):  # the finest levels have the largest slabs
-        spooled = tuple(number < count for number in range(len(plan.levels)))
-        for workers in range(threads, 0, -1):
-            loaders = max(1, min(threads, (budget_bytes - RESIDENT_BYTES) // 2 // (2 * slice_bytes)))
-            peak = _peak(plan, prefetch=False, spooled=spooled, load_workers=loaders, row_workers=workers)
-            if peak <= budget_bytes:
-                spool_bytes = sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if out)
-                return MemoryPlan(
-                    prefetch=False,
-                    spooled=spooled,
-                    load_workers=loaders,
-                    row_workers=workers,
-                    peak_bytes=peak,
-                    spool_bytes=spool_bytes,
-                )
-    level = plan.levels[0]
-    needed = _peak(plan, prefetch=False, spooled=(True,) * len(plan.levels), load_workers=1, row_workers=1)
-    raise PlanError(
-        f"slices of {level.box.size.x} x {level.box.size.y} voxels ({level.layout.channels} x {level.layout.dtype}) need "
-        f"{-(-needed >> 20)} MiB of memory even one at a time, the budget is {budget_bytes >> 20} MiB. "
-        "Raise `compute.memory`"
-    )
-
-
-def _peak(plan: PyramidPlan, *, prefetch: bool, spooled: tuple[bool, ...], load_workers: int, row_workers: int) -> int:
-    """Return the most memory that a pass holds at once: buffers, and what the threads of a phase work on."""
-    held = sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if not out)
-    if prefetch:
-        held += plan.levels[0].buffer_bytes
-    # a slice's file is read whole, and decoded beside the slab if the slab is not in memory
-    loading = load_workers * _slice_bytes(plan.levels[0]) * (2 if spooled[0] else 1)
-    working = 0
-    for number, level in enumerate(plan.levels):
-        rows = _row_bytes(level)
-        band = _band_bytes(level) if spooled[number] else 0
-        below = _band_bytes(level) // 2 if number + 1 < len(spooled) and spooled[number + 1] else 0
-        working = max(working, row_workers * (4 * rows + 2 * band + below))
-    return RESIDENT_BYTES + held + (loading + working if prefetch else max(loading, working))
 
 
 def plan_pyramid(
@@ -148,6 +123,7 @@ def plan_pyramid(
     chunk_shape: Vec3Int,
     shard_shape: Vec3Int,
     zstd_level: int | None,
+    additional: tuple[tuple[str, int], ...] = (),
 ) -> PyramidPlan:
     """Plan a pass over `box` (mag 1) that makes `mags`, finest first; `stored` says which of them are written.
 
@@ -174,6 +150,7 @@ def plan_pyramid(
                     chunk_shape=chunk_shape,
                     shard_shape=shard_shape,
                     zstd_level=zstd_level,
+                    additional=additional,
                 ),
             )
         )
@@ -225,19 +202,3 @@ def _slabs(start: int, stop: int, depth: int, factor: int) -> tuple[tuple[int, i
         if max(stop - missing_above, start) < cuts[-2]:
             del cuts[-2]
     return tuple(pairwise(cuts))
-
-
-def _slice_bytes(level: LevelPlan) -> int:
-    return level.layout.channels * level.box.size.x * level.box.size.y * level.layout.dtype.itemsize
-
-
-def _row_bytes(level: LevelPlan) -> int:
-    """Return the bytes of one row of chunks, all channels."""
-    channels, _, _, width = level.buffer_shape
-    return channels * width * level.layout.chunk_shape.y * level.layout.chunk_shape.z * level.layout.dtype.itemsize
-
-
-def _band_bytes(level: LevelPlan) -> int:
-    """Return the bytes of the rows that one task works on, the whole slab deep."""
-    channels, depth, _, width = level.buffer_shape
-    return channels * depth * level.row_step * width * level.layout.dtype.itemsize

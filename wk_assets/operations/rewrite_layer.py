@@ -15,7 +15,8 @@ from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, place, storage_key
 from wk_assets.operations.layer_record import LayerRecord, MagRecord, read_layer_record
 from wk_assets.operations.layer_request import ArraySettings, LayerRequest
-from wk_assets.operations.pyramid_plan import fit_memory, plan_pyramid
+from wk_assets.operations.memory_plan import fit_memory
+from wk_assets.operations.pyramid_plan import plan_pyramid
 from wk_assets.storage.stored_array import StoredArray
 
 

@@ -5,6 +5,7 @@ A source hands out load tasks: each fills its own part of a slab, so that they m
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -14,7 +15,8 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.statistics import slice_statistics
 from wk_assets.operations.layer_record import SliceFact
-from wk_assets.readers.volume import VolumeReader
+from wk_assets.operations.pyramid_plan import STORED_BLOCK_BYTES
+from wk_assets.readers.volume import RowReader, SliceRecord, VolumeReader
 from wk_assets.storage.stored_array import StoredArray
 
 Range = tuple[int, int]
@@ -22,14 +24,17 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class LoadTask:
-    """One block to be loaded: slices `z`, rows `y` (world voxels of the source's mag), all x of the layer's box.
+    """One block to be loaded: slices `z`, rows `y`, columns `x` (world voxels of the source's mag; None: all of the box).
 
-    `fill` fills an array (c, z, y, x) of just that block, any strides, x contiguous.
+    `fill` fills an array (c, z, y, x) of just that block, any strides, x contiguous, and says what it saw of the slices; parts
+    of one slice may be said by several tasks. `then`: a task that the same thread does next, for sources that go one way.
     """
 
     z: Range
     y: Range
     fill: Callable[[NDArray[Any]], tuple[SliceFact, ...]]
+    x: Range | None = None
+    then: "LoadTask | None" = None
 
 
 class SlabSource(Protocol):
@@ -41,66 +46,97 @@ class SlabSource(Protocol):
 
 
 class ImageSource:
-    """Load a microscope's slices, and measure each while it is still in the processor's cache."""
+    """Load a microscope's slices, and measure each while it is still in the processor's cache.
 
-    def __init__(self, reader: VolumeReader, topleft: Vec3Int) -> None:
+    `at`: position along the volume's additional axes. `rows`: how many rows are loaded at a time, 0: whole slices.
+    """
+
+    def __init__(self, reader: VolumeReader, topleft: Vec3Int, *, at: tuple[int, ...] = (), rows: int = 0) -> None:
         self._reader = reader
-        self._first_z = topleft.z
-        self._rows = (topleft.y, topleft.y + reader.description.size.y)
+        self._topleft = topleft
+        self._at = at
+        self._height = reader.description.size.y
+        self._step = rows if 0 < rows < self._height else 0
 
     def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
-        """Return one task per slice."""
-        return [LoadTask((z, z + 1), self._rows, self._filler(z)) for z in range(z_start, z_stop)]
+        """Return one task per slice or window of rows; those of a slice that is read in order follow one another."""
+        if not self._step:
+            rows = (self._topleft.y, self._topleft.y + self._height)
+            return [LoadTask((z, z + 1), rows, partial(self._load_slice, z)) for z in range(z_start, z_stop)]
+        windows = list(pairwise(_cuts(0, self._height, self._step)))
+        if not self._reader.description.rows.in_order:
+            return [self._window(z, rows, self._open(z)) for z in range(z_start, z_stop) for rows in windows]
+        tasks = []
+        for z in range(z_start, z_stop):
+            reader, task = self._open(z), None
+            for rows in reversed(windows):
+                task = self._window(z, rows, reader, then=task)
+            tasks += [task] if task else []
+        return tasks
 
-    def _filler(self, z: int) -> Callable[[NDArray[Any]], tuple[SliceFact, ...]]:
-        def fill(out: NDArray[Any]) -> tuple[SliceFact, ...]:
-            target = out[:, 0]
-            record = self._reader.read_slice(z - self._first_z, target)
-            measured = slice_statistics(target[:, None])
-            problem = record.problem
-            return (
-                SliceFact(
-                    z=z,
-                    minimum=measured.minimum[0].item(),
-                    maximum=measured.maximum[0].item(),
-                    total=_plain(measured.total[0]),
-                    zeros=int(measured.zeros[0]),
-                    nans=int(measured.nans[0]),
-                    count=int(measured.count[0]),
-                    file=record.file,
-                    digest=record.digest,
-                    problem_file=problem.file if problem else None,
-                    problem=problem.reason if problem else None,
-                    filled_with=problem.filled_with.value if problem else None,
-                ),
-            )
+    def _open(self, z: int) -> RowReader:
+        return self._reader.open_rows(z - self._topleft.z, self._at)
 
-        return fill
+    def _window(self, z: int, rows: Range, reader: RowReader, then: LoadTask | None = None) -> LoadTask:
+        first, last = rows
+        y = (first + self._topleft.y, last + self._topleft.y)
+        return LoadTask((z, z + 1), y, partial(self._load_rows, reader, z, first), then=then)
+
+    def _load_slice(self, z: int, out: NDArray[Any]) -> tuple[SliceFact, ...]:
+        return (_fact(z, out, self._reader.read_slice(z - self._topleft.z, out[:, 0], self._at), self._at),)
+
+    def _load_rows(self, reader: RowReader, z: int, first: int, out: NDArray[Any]) -> tuple[SliceFact, ...]:
+        return (_fact(z, out, reader.read(first, out[:, 0]), self._at),)
+
+
+def _fact(z: int, voxels: NDArray[Any], record: SliceRecord, at: tuple[int, ...]) -> SliceFact:
+    measured = slice_statistics(voxels)
+    problem = record.problem
+    return SliceFact(
+        z=z,
+        at=at,
+        minimum=measured.minimum[0].item(),
+        maximum=measured.maximum[0].item(),
+        total=_plain(measured.total[0]),
+        zeros=int(measured.zeros[0]),
+        nans=int(measured.nans[0]),
+        count=int(measured.count[0]),
+        file=record.file,
+        digest=record.digest,
+        problem_file=problem.file if problem else None,
+        problem=problem.reason if problem else None,
+        filled_with=problem.filled_with.value if problem else None,
+    )
 
 
 class StoredSource:
-    """Load a mag that is stored already, a row of chunks per task."""
+    """Load a mag that is stored already, rows of chunks at a time, at one position along its additional axes."""
 
-    def __init__(self, array: StoredArray, box_in_mag: BoundingBox) -> None:
+    def __init__(self, array: StoredArray, box_in_mag: BoundingBox, *, leading: tuple[int, ...] = ()) -> None:
         self._array = array
         self._box = box_in_mag
+        self._leading = leading
 
     def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
-        """Return one task per row of chunks; there is nothing to say of single slices."""
-        top, bottom, step = self._box.topleft.y, self._box.bottomright.y, self._array.chunk_shape.y
-        cuts = [top, *range((top // step + 1) * step, bottom, step), bottom]
+        """Return one task per row of chunks, or part of it if it is long; there is nothing to say of single slices."""
+        chunk = self._array.chunk_shape
+        column_bytes = self._array.channels * (z_stop - z_start) * chunk.y * self._array.dtype.itemsize
+        step_x = max(1, STORED_BLOCK_BYTES // (column_bytes * chunk.x)) * chunk.x
         z = (z_start, z_stop)
-        return [LoadTask(z, rows, self._filler(z, rows)) for rows in pairwise(cuts)]
+        return [
+            LoadTask(z, y, partial(self._load, z, y, x), x=x)
+            for y in pairwise(_cuts(*self._box.get_bounds("y"), chunk.y))
+            for x in pairwise(_cuts(*self._box.get_bounds("x"), step_x))
+        ]
 
-    def _filler(self, z: Range, y: Range) -> Callable[[NDArray[Any]], tuple[SliceFact, ...]]:
-        corner = (self._box.topleft.x, y[0], z[0])
-        box = BoundingBox(corner, (self._box.size.x, y[1] - y[0], z[1] - z[0]))
+    def _load(self, z: Range, y: Range, x: Range, out: NDArray[Any]) -> tuple[SliceFact, ...]:
+        box = BoundingBox((x[0], y[0], z[0]), (x[1] - x[0], y[1] - y[0], z[1] - z[0]))
+        self._array.read_into(box, out, self._leading)
+        return ()
 
-        def fill(out: NDArray[Any]) -> tuple[SliceFact, ...]:
-            self._array.read_into(box, out)
-            return ()
 
-        return fill
+def _cuts(start: int, stop: int, step: int) -> list[int]:
+    return [start, *range((start // step + 1) * step, stop, step), stop]
 
 
 def _plain(value: Any) -> int | float:

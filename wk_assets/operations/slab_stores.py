@@ -8,6 +8,7 @@ staging directory, is written and read once per slab, and means nothing after a 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,18 @@ from wk_assets.storage.durable import storage_refusals
 Range = tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Hold a window of a slab: `voxels` (c, z, y, x), the whole slab deep, whose first row and column of the buffer these are.
+
+    Voxels outside of the layer's box are mirrored or undefined.
+    """
+
+    voxels: NDArray[Any]
+    row: int
+    column: int
+
+
 class SlabStore(Protocol):
     """Hold one slab. Coordinates are world voxels of the level's mag; blocks and bands may be used by several threads."""
 
@@ -31,19 +44,16 @@ class SlabStore(Protocol):
         ...
 
     @contextmanager
-    def writable(self, z: Range, y: Range) -> Iterator[NDArray[Any]]:
-        """Give an array (c, z, y, x) to be filled with the voxels of a block: all x of the box, these slices and rows."""
+    def writable(self, z: Range, y: Range, x: Range | None = None) -> Iterator[NDArray[Any]]:
+        """Give an array (c, z, y, x) to be filled with the voxels of a block: slices, rows, columns (None: all of the box)."""
         ...
 
     def seal(self) -> None:
         """Get ready for `band`: every voxel of the slab's part of the box is filled."""
         ...
 
-    def band(self, first: int, last: int) -> tuple[NDArray[Any], int]:
-        """Return an array (c, z, y, x) that holds the buffer rows [first, last), and the buffer row that it starts with.
-
-        z starts at the slab, x at the plan's `origin_x`; voxels outside of the box are mirrored or undefined.
-        """
+    def band(self, rows: Range, columns: Range) -> Band:
+        """Return what holds these rows and columns of the buffer, C-contiguous; z starts at the slab."""
         ...
 
     def close(self) -> None:
@@ -64,21 +74,22 @@ class MemorySlab:
         self._z_range = z_range
 
     @contextmanager
-    def writable(self, z: Range, y: Range) -> Iterator[NDArray[Any]]:
+    def writable(self, z: Range, y: Range, x: Range | None = None) -> Iterator[NDArray[Any]]:
         """Give a view of the block."""
-        plan, origin_z = self._plan, self._z_range[0]
-        x0, x1 = plan.box.topleft.x - plan.origin_x, plan.box.bottomright.x - plan.origin_x
-        yield self._buffer[:, z[0] - origin_z : z[1] - origin_z, y[0] - plan.origin_y : y[1] - plan.origin_y, x0:x1]
+        plan = self._plan
+        windows = ((z, self._z_range[0]), (y, plan.origin_y), (x or plan.box.get_bounds("x"), plan.origin_x))
+        yield self._buffer[:, *(slice(start - origin, stop - origin) for (start, stop), origin in windows)]
 
     def seal(self) -> None:
         """Mirror the borders in place."""
         if self._plan.factors is not None:
             _mirror_borders(self._buffer, self._plan, self._plan.factors, self._z_range[0])
 
-    def band(self, first: int, last: int) -> tuple[NDArray[Any], int]:
-        """Return the whole buffer: a kernel works best on rows that lie where they are."""
-        del first, last
-        return self._buffer, 0
+    def band(self, rows: Range, columns: Range) -> Band:
+        """Return the whole buffer: a kernel works best on rows that lie where they are. Some columns of it are copied."""
+        if columns == (0, self._buffer.shape[3]):
+            return Band(self._buffer, 0, 0)
+        return Band(np.ascontiguousarray(self._buffer[:, :, slice(*rows), slice(*columns)]), rows[0], columns[0])
 
     def close(self) -> None:
         """Let go of the array."""
@@ -92,8 +103,6 @@ class SpooledSlab:
         self._plan = plan
         self._path = path
         self._z_range = plan.slabs[0]
-        self._rows = plan.box.size.y
-        self._row_bytes = plan.box.size.x * plan.layout.dtype.itemsize
         with storage_refusals(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -103,59 +112,76 @@ class SpooledSlab:
         self._z_range = z_range
 
     @contextmanager
-    def writable(self, z: Range, y: Range) -> Iterator[NDArray[Any]]:
+    def writable(self, z: Range, y: Range, x: Range | None = None) -> Iterator[NDArray[Any]]:
         """Give an array of its own, and write it to the file when it is filled."""
         plan = self._plan
-        block = np.empty((plan.layout.channels, z[1] - z[0], y[1] - y[0], plan.box.size.x), plan.layout.dtype)
+        left, right = x or plan.box.get_bounds("x")
+        block = np.empty((plan.layout.channels, z[1] - z[0], y[1] - y[0], right - left), plan.layout.dtype)
         yield block
+        whole = right - left == plan.box.size.x  # whole rows are one run of bytes
         with storage_refusals(self._path, block.nbytes):
             for channel in range(plan.layout.channels):
                 for slice_z in range(*z):
-                    _write_at(self._descriptor, block[channel, slice_z - z[0]], self._offset(channel, slice_z, y[0]))
+                    rows = block[channel, slice_z - z[0]]
+                    for first in (y[0],) if whole else range(*y):
+                        run = rows if whole else rows[first - y[0]]
+                        _write_at(self._descriptor, run, self._offset(channel, slice_z, first, left))
 
     def seal(self) -> None:
         """Do nothing: borders are mirrored while bands are read."""
 
-    def band(self, first: int, last: int) -> tuple[NDArray[Any], int]:
-        """Read the rows from the file, those that stand in for missing ones too."""
+    def band(self, rows: Range, columns: Range) -> Band:
+        """Read a window from the file, with the voxels that stand in for missing ones."""
         plan = self._plan
         factors = plan.factors or Vec3Int(1, 1, 1)
-        channels, _, _, width = plan.buffer_shape
+        channels = plan.layout.channels
         start, stop = self._z_range
-        z0, z1 = plan.box.get_bounds("z")
-        y0, y1 = plan.box.get_bounds("y")
-        band = np.empty((channels, stop - start, last - first, width), plan.layout.dtype)
-        low, high = max(start, z0 // factors.z * factors.z), min(stop, -(-z1 // factors.z) * factors.z)
-        top = max(first + plan.origin_y, y0 // factors.y * factors.y)
-        bottom = min(last + plan.origin_y, -(-y1 // factors.y) * factors.y)
-        rows = symmetric_indices(top, bottom, y0, y1)
-        x_start = plan.box.topleft.x - plan.origin_x
-        inside = band[
-            :, :, top - plan.origin_y - first : bottom - plan.origin_y - first, x_start : x_start + plan.box.size.x
-        ]
-        for z, source_z in zip(range(low, high), symmetric_indices(low, high, z0, z1).tolist(), strict=True):
-            for channel in range(channels):
-                self._read_rows(channel, source_z, rows, inside[channel, z - start])
-        _mirror_columns(band, plan, factors)
-        return band, first
+        band = np.empty((channels, stop - start, rows[1] - rows[0], columns[1] - columns[0]), plan.layout.dtype)
+        low, high, z_sources = _mirrored(plan, factors, "z", (start, stop))
+        top, bottom, y_sources = _mirrored(plan, factors, "y", (rows[0] + plan.origin_y, rows[1] + plan.origin_y))
+        left, right, x_sources = _mirrored(plan, factors, "x", (columns[0] + plan.origin_x, columns[1] + plan.origin_x))
+        if top < bottom and left < right:
+            row, column = rows[0] + plan.origin_y, columns[0] + plan.origin_x
+            inside = band[:, :, top - row : bottom - row, left - column : right - column]
+            for z, source_z in zip(range(low, high), z_sources.tolist(), strict=True):
+                for channel in range(channels):
+                    self._read_rows(channel, source_z, y_sources, x_sources, inside[channel, z - start])
+        return Band(band, rows[0], columns[0])
 
     def close(self) -> None:
         """Remove the file."""
         os.close(self._descriptor)
         self._path.unlink(missing_ok=True)
 
-    def _read_rows(self, channel: int, z: int, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
-        """Fill `out` (y, x) with rows of a slice; runs of neighbouring rows are read at once."""
-        cuts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
-        for begin, end in pairwise(cuts):
-            count = end - begin
-            data = os.pread(self._descriptor, count * self._row_bytes, self._offset(channel, z, int(rows[begin])))
-            out[begin:end] = np.frombuffer(data, out.dtype).reshape(count, -1)
+    def _read_rows(
+        self, channel: int, z: int, y_sources: NDArray[np.intp], x_sources: NDArray[np.intp], out: NDArray[Any]
+    ) -> None:
+        """Fill `out` (y, x) with rows of a slice. Runs of neighbouring rows are read at once, if they are whole rows."""
+        left, right = int(x_sources.min()), int(x_sources.max()) + 1
+        straight = right - left == len(x_sources) and x_sources[0] == left and x_sources[-1] == right - 1
+        columns = slice(None) if straight else x_sources - left
+        width = right - left
+        whole = width == self._plan.box.size.x
+        cuts = [0, *(np.flatnonzero(np.diff(y_sources) != 1) + 1).tolist(), len(y_sources)]
+        for begin, end in pairwise(cuts if whole else range(len(y_sources) + 1)):
+            size = (end - begin) * width * out.dtype.itemsize
+            data = os.pread(self._descriptor, size, self._offset(channel, z, int(y_sources[begin]), left))
+            out[begin:end] = np.frombuffer(data, out.dtype).reshape(end - begin, width)[:, columns]
 
-    def _offset(self, channel: int, z: int, y: int) -> int:
-        depth = self._plan.buffer_shape[1]
-        slice_number = channel * depth + z - self._z_range[0]
-        return (slice_number * self._rows + y - self._plan.box.topleft.y) * self._row_bytes
+    def _offset(self, channel: int, z: int, y: int, x: int) -> int:
+        plan = self._plan
+        slice_number = channel * plan.buffer_shape[1] + z - self._z_range[0]
+        row = slice_number * plan.box.size.y + y - plan.box.topleft.y
+        return (row * plan.box.size.x + x - plan.box.topleft.x) * plan.layout.dtype.itemsize
+
+
+def _mirrored(plan: LevelPlan, factors: Vec3Int, axis: str, window: Range) -> tuple[int, int, NDArray[np.intp]]:
+    """Cut a window to the whole blocks that hold voxels of the layer; say which voxel stands at each place of it."""
+    start, stop = plan.box.get_bounds(axis)
+    factor = factors.get(axis)
+    first = max(window[0], start // factor * factor)
+    last = max(first, min(window[1], -(-stop // factor) * factor))
+    return first, last, symmetric_indices(first, last, start, stop)
 
 
 def _mirror_borders(buffer: NDArray[Any], plan: LevelPlan, factors: Vec3Int, origin_z: int) -> None:
@@ -180,16 +206,6 @@ def _mirror_borders(buffer: NDArray[Any], plan: LevelPlan, factors: Vec3Int, ori
             target[number + 1] = slice(begin - origin, end - origin)
             buffer[tuple(target)] = buffer[tuple(mirrored)]
             window[number] = slice(min(window[number].start, begin - origin), max(window[number].stop, end - origin))
-
-
-def _mirror_columns(band: NDArray[Any], plan: LevelPlan, factors: Vec3Int) -> None:
-    """Mirror the left and right border of a band."""
-    start, stop = plan.box.get_bounds("x")
-    for begin, end in ((start // factors.x * factors.x, start), (stop, -(-stop // factors.x) * factors.x)):
-        if begin != end:
-            band[..., begin - plan.origin_x : end - plan.origin_x] = band[
-                ..., symmetric_indices(begin, end, start, stop) - plan.origin_x
-            ]
 
 
 def _write_at(descriptor: int, voxels: NDArray[Any], offset: int) -> None:

@@ -106,7 +106,7 @@ class _PlaneStream:
             self._decoded = _Inflated(self._feed)
         else:
             self._decoded = zstandard.ZstdDecompressor().stream_reader(
-                cast(IO[bytes], self._feed)
+                cast("IO[bytes]", self._feed)
             )  # read() is all it calls
 
     def _read_into(self, target: memoryview) -> None:

@@ -26,6 +26,13 @@ class Journal:
                 os.truncate(self._path, len(whole))
         return [json.loads(line) for line in whole.splitlines()]
 
+    def remove(self) -> None:
+        """Forget all records, for good."""
+        with storage_refusals(self._path):
+            self._path.unlink(missing_ok=True)
+            if self._path.parent.is_dir():
+                sync_directory(self._path.parent)
+
     def append(self, record: dict[str, Any]) -> None:
         """Add one record; it is on the disk when this returns."""
         make_directory(self._path.parent)

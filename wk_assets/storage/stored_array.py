@@ -1,6 +1,6 @@
 """Read a published array through its manifest: a lost or damaged shard raises, it never reads as zeros."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,17 @@ class StoredArray:
         self.read_into(box_in_mag, out)
         return out.transpose(0, 3, 2, 1)
 
-    def read_into(self, box_in_mag: BoundingBox, out: NDArray[Any]) -> None:
-        """Fill `out`, shape (c, z, y, x), with the voxels of the box. Raises what `read` raises."""
+    def read_into(self, box_in_mag: BoundingBox, out: NDArray[Any], leading: Sequence[int] = ()) -> None:
+        """Fill `out`, shape (c, z, y, x), with the voxels of the box. Raises what `read` raises.
+
+        `leading`: the position along each additional axis of the array; empty: the first of each.
+        """
         if box_in_mag.is_empty():
             return
+        leading = leading or (0,) * len(self.array_layout.additional)
         corner = box_in_mag.topleft
         for cell in chunk_cells(box_in_mag, self.shard_shape):
-            key = self.array_layout.shard_key(cell)
+            key = self.array_layout.shard_key(cell, leading)
             shard_box = BoundingBox(cell * self.shard_shape, self.shard_shape).intersected_with(box_in_mag)
             if key not in self._promised:
                 out[box_window(shard_box, corner)] = 0
