@@ -170,8 +170,13 @@ def _arrays(dataset_path: Path, text: str, notes: _Notes) -> Iterator[_Promised]
                 notes.damage(layer.name, mag.mag, f"{name}: can not be verified: {error}")
                 continue
             stored = record.mag(mag.mag) if record is not None else None
-            # another path in the ledger is a newer version that no commit has named yet
-            if stored is not None and dataset_path / stored.path == path and stored.key != manifest.content_key:
+            # another path in the ledger is a newer version that no commit has named yet; edits give a version another key
+            if (
+                stored is not None
+                and dataset_path / stored.path == path
+                and stored.key != manifest.content_key
+                and manifest.edited_from is None
+            ):
                 sentence = f"{name}: its manifest is of another version than {BOOKKEEPING}/{layer.name}.json says"
                 notes.damage(layer.name, mag.mag, sentence)
             yield _Promised(layer.name, mag.mag, path, manifest)
