@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from wk_assets.errors import UnreadableSliceError
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.readers.open_volume import open_volume
-from wk_assets.readers.volume import SourceSelection, VolumeDescription, VolumeReader
+from wk_assets.readers.volume import SourceSelection, VolumeDescription, VolumeReader, VolumeSource
 
 WANTED_CHUNKS = 128
 _LEAST_CHUNKS = 16  # of huge chunks: fewer would say nothing, whatever they weigh
@@ -65,17 +65,19 @@ class ChunkSampler:
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
-        self._taken: dict[tuple[SourceSelection, Vec3Int], ChunkSample] = {}
+        self._taken: dict[tuple[VolumeSource, Vec3Int], ChunkSample] = {}
 
     def sample(
-        self, selection: SourceSelection, chunk_shape: Vec3Int, opened: VolumeReader | None = None
+        self, selection: VolumeSource, chunk_shape: Vec3Int, opened: VolumeReader | None = None
     ) -> ChunkSample:
         """Return the sample of a source; `opened`: its reader, if the caller has one.
 
         Raises SourceError for a source that can not be opened.
         """
         # neither the order of the files nor who names the voxel size changes the voxels
-        voxels = replace(selection, voxel_size=None, files=tuple(sorted(selection.files)))
+        voxels: VolumeSource = selection
+        if isinstance(selection, SourceSelection) and not selection.in_given_order:
+            voxels = replace(selection, voxel_size=None, files=tuple(sorted(selection.files)))
         known = self._taken.get((voxels, chunk_shape))
         if known is None:
             with nullcontext(opened) if opened is not None else open_volume(selection) as reader:

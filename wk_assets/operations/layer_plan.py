@@ -26,7 +26,7 @@ from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, Lay
 from wk_assets.operations.memory_plan import fit_memory
 from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
-from wk_assets.readers.volume import SourceSelection, VolumeDescription
+from wk_assets.readers.volume import VolumeDescription, VolumeSource
 from wk_assets.storage.manifest import Manifest, damaged_shards
 from wk_assets.storage.shard import checksum_of
 
@@ -168,7 +168,7 @@ def _chosen(request: LayerRequest, wanted: Collection[Mag] | None) -> tuple[Mag,
     return tuple(mag for mag in request.mags if mag in wanted)
 
 
-def _describe(selection: SourceSelection) -> VolumeDescription:
+def _describe(selection: VolumeSource) -> VolumeDescription:
     with open_volume(selection) as reader:
         return reader.description
 
@@ -245,17 +245,14 @@ def _stored_key(request: LayerRequest, record: LayerRecord | None, parent: Mag) 
     return stored.voxels_key
 
 
-def _source_identity(selection: SourceSelection, description: VolumeDescription) -> dict[str, Any]:
-    return {
+def _source_identity(selection: VolumeSource, description: VolumeDescription) -> dict[str, Any]:
+    voxels = {
         "files": [[file.relative_path, file.size_bytes, file.mtime_ns] for file in description.files],
         "size": list(description.size),
         "channels": description.channels,
         "dtype": description.dtype.name,
-        "axes": selection.axes,
-        "channel": selection.channel,
-        "on_bad_slice": selection.on_bad_slice,
-        "expected_slices": selection.expected_slices,
     }
+    return voxels | selection.identity()
 
 
 def place(

@@ -13,7 +13,7 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.readers.volume import SliceProblem, SourceSelection
+from wk_assets.readers.volume import SliceProblem, VolumeSource
 from wk_assets.storage.array_layout import Layout
 
 Category = Literal["color", "segmentation"]
@@ -45,7 +45,7 @@ class LayerRequest:
     dataset_path: Path
     layer_name: str
     category: Category
-    source: SourceSelection | None
+    source: VolumeSource | None
     voxel_size: VoxelSize
     mags: tuple[Mag, ...]
     mode: DownsamplingMode

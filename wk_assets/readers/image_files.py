@@ -52,7 +52,9 @@ def open_images(selection: SourceSelection, files: Sequence[SourceFile]) -> Slic
         raise AxesError(
             f"{files[0].path}: `axes: {selection.axes}`, but image files are slices: leave it out, or say zyx"
         )
-    slots = arrange_slices(files, selection.expected_slices, selection.on_bad_slice)
+    slots = arrange_slices(
+        files, selection.expected_slices, selection.on_bad_slice, in_given_order=selection.in_given_order
+    )
     first, header = _first_readable(files, selection.on_bad_slice)
     choice = _choose(header, selection.channel, str(first.path))
     problems = _check_headers(slots, header, first.path.name, selection.on_bad_slice)

@@ -10,21 +10,23 @@ from wk_assets.readers.image_chunks import JPEG_SIGNATURE, PNG_SIGNATURE
 from wk_assets.readers.image_files import open_images
 from wk_assets.readers.source_files import OpenedSource, list_source_files
 from wk_assets.readers.tiff import open_tiff
-from wk_assets.readers.volume import BadSlicePolicy, SourceFile, SourceSelection, VolumeReader
+from wk_assets.readers.volume import BadSlicePolicy, SourceFile, SourceSelection, VolumeReader, VolumeSource
 
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def open_volume(selection: SourceSelection) -> VolumeReader:
-    """Open one layer's source files and describe them; only headers are read.
+def open_volume(source: VolumeSource) -> VolumeReader:
+    """Open one layer's source files and describe them; only headers are read. Sources that open themselves do so.
 
     Raises MissingSliceError for no files, gaps or duplicates, UnreadableSliceError for a file that is no image or
     differs from the first, AxesError where nobody names the axes. Each error names the file.
     """
-    files = list_source_files(selection)
-    if _is_tiff(files, selection.on_bad_slice):
-        return open_tiff(selection, files)
-    return open_images(selection, files)
+    if not isinstance(source, SourceSelection):
+        return source.open()
+    files = list_source_files(source)
+    if _is_tiff(files, source.on_bad_slice):
+        return open_tiff(source, files)
+    return open_images(source, files)
 
 
 def _is_tiff(files: Sequence[SourceFile], policy: BadSlicePolicy) -> bool:

@@ -48,13 +48,21 @@ class _Count:
 
 
 def arrange_slices(
-    files: Sequence[SourceFile], expected_slices: int | None, policy: BadSlicePolicy
+    files: Sequence[SourceFile], expected_slices: int | None, policy: BadSlicePolicy, *, in_given_order: bool = False
 ) -> tuple[Slot, ...]:
     """Give one slot per slice, z = 0, 1, …, in the order of the number that counts the slices.
+
+    `in_given_order`: the files are the slices, one after another; names say nothing.
 
     Raises MissingSliceError for a number that stands twice; for a gap or a count other than `expected_slices`, unless
     `policy` fills; AxesError where no single number counts the slices (several channels, several series in one).
     """
+    if in_given_order:
+        if expected_slices not in {None, len(files)}:
+            raise MissingSliceError(
+                f"{files[0].relative_path} …: {len(files)} files, but `expected_slices` is {expected_slices}"
+            )
+        return tuple(Slot(z, file.relative_path, file) for z, file in enumerate(files))
     files = sorted(files, key=lambda file: natural_key(file.relative_path))
     names = [take_apart(file.relative_path) for file in files]
     if len(files) == 1:

@@ -22,7 +22,7 @@ _TRIES = 3  # a share sometimes answers EIO once
 
 
 def list_source_files(selection: SourceSelection) -> tuple[SourceFile, ...]:
-    """Stat the selected files, in natural order of their names.
+    """Stat the selected files, in natural order of their names or as they are given.
 
     Raises MissingSliceError for no file or one named twice, InputError for one outside of the root, SourceChangedError
     for one that is gone, UnreadableSliceError for one that is no regular file.
@@ -37,6 +37,8 @@ def list_source_files(selection: SourceSelection) -> tuple[SourceFile, ...]:
             raise MissingSliceError(f"{path}: the file is listed twice; list each slice once")
         seen.add(whole)
         files.append(_listed(selection.root, Path(whole)))
+    if selection.in_given_order:
+        return tuple(files)
     return tuple(sorted(files, key=lambda file: natural_key(file.relative_path)))
 
 

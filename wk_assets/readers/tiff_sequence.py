@@ -95,7 +95,9 @@ def open_sequence(
     form: str = "tiff-sequence",
 ) -> SliceReader:
     """Open `files`, each one slice; `first` is the first readable one and its pages."""
-    slots = arrange_slices(files, selection.expected_slices, selection.on_bad_slice)
+    slots = arrange_slices(
+        files, selection.expected_slices, selection.on_bad_slice, in_given_order=selection.in_given_order
+    )
     first_file, pages = first
     facts, page_number, used_channel = _slice_facts(selection, first_file, len(pages))
     layout = pages[page_number].layout

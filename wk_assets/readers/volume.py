@@ -64,7 +64,8 @@ class MeasuredPixelSize:
 class SourceSelection:
     """Say which files are one layer, and how to read them.
 
-    `files` are absolute paths in any order (readers sort them naturally). `axes` names the axes of a file that does
+    `files` are absolute paths in any order (readers sort them naturally, and the numbers in their names count slices);
+    `in_given_order`: they are the slices in just this order, whatever they are called. `axes` names the axes of a file that does
     not name them itself, slowest first, e.g. "zyx", "cyx"; None: the file must name them. `channel` selects one of
     several channels, None: all (only legal for one channel or RGB).
     """
@@ -76,6 +77,37 @@ class SourceSelection:
     on_bad_slice: BadSlicePolicy = BadSlicePolicy.FAIL
     expected_slices: int | None = None
     voxel_size: MeasuredVoxelSize | None = None  # given by settings; wins over the files' own, the disagreement is kept
+    in_given_order: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """Say, as JSON, what besides the files decides the voxels."""
+        identity: dict[str, Any] = {
+            "axes": self.axes,
+            "channel": self.channel,
+            "on_bad_slice": self.on_bad_slice,
+            "expected_slices": self.expected_slices,
+        }
+        return identity | ({"in_given_order": True} if self.in_given_order else {})
+
+
+class OpensVolume(Protocol):
+    """Name a source that knows itself how it is opened: a raw file, a folder of cubes, a stored array. Hashable."""
+
+    @property
+    def voxel_size(self) -> MeasuredVoxelSize | None:
+        """Give the voxel size that settings state, if they do."""
+        ...
+
+    def open(self) -> "VolumeReader":
+        """Open the source; only headers are read. Raises SourceError."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Say, as JSON, what besides the files decides the voxels."""
+        ...
+
+
+VolumeSource = SourceSelection | OpensVolume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
