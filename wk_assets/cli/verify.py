@@ -46,11 +46,12 @@ def verify(
     with shown_count(dataset.name, "shard", quiet=as_json) as listener:
         report = verify_dataset(dataset, compute, subset, listener)
     repaired: list[str] = []
-    if repair and report.damaged:
+    repairable = [damaged for damaged in report.damaged if damaged not in report.edited]
+    if repair and repairable:
         if not as_json:
             _show_findings(report)
         with shown_progress(dataset.name, quiet=as_json) as progress:
-            repaired = repair_dataset(dataset, report.damaged, home, compute, progress)
+            repaired = repair_dataset(dataset, repairable, home, compute, progress)
         with shown_count(dataset.name, "shard", quiet=as_json) as listener:
             report = verify_dataset(dataset, compute, subset, listener)
     if as_json:
@@ -73,6 +74,7 @@ def _document(dataset: Path, subset: str, report: "VerifyReport") -> dict[str, A
         "findings": list(report.findings),
         "damaged": [{"layer": layer, "mag": mag.to_layer_name()} for layer, mag in report.damaged],
         "foreign": list(report.foreign),
+        "edited": [{"layer": layer, "mag": mag.to_layer_name()} for layer, mag in report.edited],
     }
 
 
@@ -84,6 +86,10 @@ def _show_findings(report: "VerifyReport") -> None:
 def _show(dataset: Path, report: "VerifyReport", repaired: list[str]) -> None:
     for name in report.foreign:
         remark(f"{name} was not written by wk-assets: nobody kept checksums of it")
+    for layer, mag in report.edited:
+        damaged = (layer, mag) in report.damaged
+        loss = "; it is not repaired: its source does not have the edits. Restore the shards, or write them anew"
+        remark(f"{layer}/{mag.to_layer_name()} was edited since it was made{loss if damaged else ''}")
     _show_findings(report)
     if repaired:
         say(f"made anew: {', '.join(repaired)}")

@@ -15,7 +15,7 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
-from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest, promised_now
 from wk_assets.storage.shard import ShardEntry, checksum_of
 
 
@@ -49,7 +49,8 @@ class VerifyReport:
     """What was looked at and what was found: a sentence per damaged shard or array, each naming it.
 
     `damaged`: the layers and mags that the findings are about. `foreign`: arrays that wk-assets did not write, for
-    which nobody kept checksums.
+    which nobody kept checksums. `edited`: layers and mags that were changed in place since they were made: no damage, but no
+    source has what they hold now.
     """
 
     arrays: int
@@ -59,6 +60,7 @@ class VerifyReport:
     findings: tuple[str, ...]
     damaged: tuple[tuple[str, Mag], ...] = ()
     foreign: tuple[str, ...] = ()
+    edited: tuple[tuple[str, Mag], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -87,12 +89,13 @@ def verify_dataset(
 
 @dataclass(frozen=True, slots=True)
 class _Promised:
-    """One array that the dataset names, and what its manifest promises."""
+    """One array that the dataset names, and what its manifest promises. `made_and_edited`: by a run first, then in place."""
 
     layer_name: str
     mag: Mag
     path: Path
     manifest: Manifest
+    made_and_edited: bool
 
 
 class _Notes:
@@ -143,6 +146,7 @@ def _verify(
         findings=tuple(notes.findings),
         damaged=tuple(notes.damaged),
         foreign=tuple(notes.foreign),
+        edited=tuple((array.layer_name, array.mag) for array in arrays if array.made_and_edited),
     )
 
 
@@ -179,11 +183,31 @@ def _arrays(dataset_path: Path, text: str, notes: _Notes) -> Iterator[_Promised]
             ):
                 sentence = f"{name}: its manifest is of another version than {BOOKKEEPING}/{layer.name}.json says"
                 notes.damage(layer.name, mag.mag, sentence)
-            yield _Promised(layer.name, mag.mag, path, manifest)
+            edited = stored is not None and manifest.edited_from is not None
+            yield _Promised(layer.name, mag.mag, path, manifest, edited)
 
 
 def _look_at(dataset_path: Path, array_path: Path, shard: ShardEntry, *, read: bool) -> tuple[str | None, int | None]:
-    """Return a finding, if any, and the bytes that were read, None if the checksum was not asked for."""
+    """Return a finding, if any, and the bytes that were read, None if the checksum was not asked for.
+
+    A shard that somebody replaced since the manifest was loaded is compared with what the array promises by then.
+    """
+    while True:
+        finding, size = _compare(dataset_path, array_path, shard, read=read)
+        if finding is None:
+            return None, size
+        try:
+            now = promised_now(array_path, shard.key)
+        except (NotADatasetError, PropertiesError):
+            return finding, size
+        if now == shard:
+            return finding, size
+        if now is None:
+            return None, None
+        shard = now
+
+
+def _compare(dataset_path: Path, array_path: Path, shard: ShardEntry, *, read: bool) -> tuple[str | None, int | None]:
     path = array_path / shard.key
     name = path.relative_to(dataset_path) if path.is_relative_to(dataset_path) else path
     try:

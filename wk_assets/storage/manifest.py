@@ -166,14 +166,32 @@ def settled_state(array_path: Path, key: str, edits: Edits) -> ShardEntry | None
 
 
 def damaged_shards(array_path: Path, manifest: Manifest) -> list[str]:
-    """Return a sentence per shard that is gone or of another size (reads no voxel; see `verify` for checksums)."""
+    """Return a sentence per shard that is gone or of another size (reads no voxel; see `verify` for checksums).
+
+    What others edit meanwhile is no damage: it is compared with what the array promises by then.
+    """
     findings = []
     for shard in manifest.shards:
-        try:
-            size = (array_path / shard.key).stat().st_size
-        except FileNotFoundError:
-            findings.append(f"{shard.key} is missing")
-            continue
-        if size != shard.size_bytes:
-            findings.append(f"{shard.key} has {size} bytes, the manifest says {shard.size_bytes}")
+        finding = _size_finding(array_path, shard)
+        while finding is not None and (now := promised_now(array_path, shard.key)) != shard:
+            if now is None:
+                finding = None
+                break
+            shard = now  # noqa: PLW2901  # it was replaced since the manifest was loaded
+            finding = _size_finding(array_path, shard)
+        if finding is not None:
+            findings.append(finding)
     return findings
+
+
+def promised_now(array_path: Path, key: str) -> ShardEntry | None:
+    """Return what the array promises of one shard at this moment; None: it is all zero. Raises what `Manifest.load` raises."""
+    return next((shard for shard in Manifest.load(array_path).shards if shard.key == key), None)
+
+
+def _size_finding(array_path: Path, shard: ShardEntry) -> str | None:
+    try:
+        size = (array_path / shard.key).stat().st_size
+    except FileNotFoundError:
+        return f"{shard.key} is missing"
+    return None if size == shard.size_bytes else f"{shard.key} has {size} bytes, the manifest says {shard.size_bytes}"
