@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -111,27 +111,22 @@ def points_of(work: Callable[[], None], log: Path) -> list[Point]:
     outcome = run_traced(work, ["-f", "-y", "-e", "trace=" + ",".join(f"?{call}" for call in CALLS)], log)
     if outcome.status:
         raise RuntimeError(f"the undisturbed run failed: {outcome.refusal}")
-    main, others = "", Counter[str]()
-    mine = Counter[str]()
-    paths: set[str] = set()
+    main = ""
+    calls: dict[str, Counter[str]] = defaultdict(Counter)  # by thread
+    paths: dict[str, set[str]] = defaultdict(set)
     for line in log.read_text().splitlines():
         found = _LINE.match(line)
         if found is None or "resumed>" in line:
             continue
         thread, call = found.groups()
         main = main or thread
-        if thread == main:
-            mine[call] += 1
-        else:
-            others[call] += 1
-            paths |= {a or b for a, b in _DESCRIPTOR_OR_NAME.findall(line)}
+        calls[thread][call] += 1
+        paths[thread] |= {a or b for a, b in _DESCRIPTOR_OR_NAME.findall(line)}
     return [
-        *(Point(call, number) for call, count in sorted(mine.items()) for number in range(1, count + 1)),
-        *(
-            Point(call, number, tuple(sorted(paths)))
-            for call, count in sorted(others.items())
-            for number in range(1, count + 1)
-        ),
+        Point(call, number, () if thread == main else tuple(sorted(paths[thread])))
+        for thread in calls
+        for call, count in sorted(calls[thread].items())
+        for number in range(1, count + 1)
     ]
 
 

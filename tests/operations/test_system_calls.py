@@ -13,37 +13,10 @@ import pytest
 from tests.operations import crash_lab, fault_jobs, strace_lab
 from tests.operations.strace_lab import Point
 
+pytestmark = pytest.mark.usefixtures("strace")
+
 FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
 EVERY = 24  # of how many calls one is taken by default
-
-
-@pytest.fixture(scope="module", autouse=True)
-def strace() -> None:
-    reason = strace_lab.why_not()
-    if reason:
-        pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("inbox") / "acquisition"
-    crash_lab.write_slices(folder, fault_jobs.DEPTH)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def imported(slices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("imported") / "dataset"
-    fault_jobs.import_slices(slices, target)  # also loads the compiled kernels, for the children
-    return target
-
-
-@pytest.fixture(scope="module")
-def rewritten(imported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("rewritten") / "dataset"
-    shutil.copytree(imported, target, copy_function=shutil.copy2)
-    fault_jobs.rewrite(target)
-    return target
 
 
 def disturb_and_finish(
@@ -77,10 +50,10 @@ def sample(points: list[Point], number: int, count: int) -> list[Point]:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=[pytest.mark.exhaustive, pytest.mark.timeout(900)])])
 def test_a_disturbed_import_ends_with_the_same_bytes(
-    slices: Path, imported: Path, tmp_path: Path, fault: str, every: bool
+    short_stack: Path, imported: Path, tmp_path: Path, fault: str, every: bool
 ) -> None:
     target = tmp_path / "dataset"
-    work = partial(fault_jobs.import_slices, slices, target)
+    work = partial(fault_jobs.import_slices, short_stack, target)
     points = strace_lab.points_of(work, tmp_path / "calls.log")
     assert len(points) > 100
     assert {point.call for point in points} >= {"rename", "fsync", "unlink"}
