@@ -170,9 +170,10 @@ class Disk:
             if old is None or new is None:
                 raise ValueError("something is renamed into the watched folder, or out of it")
             return self._set((*old, None), (*new, self._inodes[old[0]].entries[old[1]]))
-        return self._unknown(name, arguments, words, texts)
+        self._refuse_what_is_ours(name, arguments, words, texts)
+        return None
 
-    def _unknown(self, name: str, arguments: str, words: list[str], texts: list[bytes]) -> None:
+    def _refuse_what_is_ours(self, name: str, arguments: str, words: list[str], texts: list[bytes]) -> None:
         ours = any(word.isdigit() and int(word) in self._open for word in words)
         if ours or any(text.startswith(str(self.root).encode()) for text in texts):
             raise ValueError(f"the model does not know {name}({arguments[:200]}…)")

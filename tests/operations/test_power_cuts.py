@@ -14,6 +14,7 @@ import pytest
 
 from tests.operations import crash_lab, disk_model, fault_jobs, strace_lab
 from tests.operations.disk_model import Data, Disk, Names
+from wk_assets.properties.dataset_properties import FILE_NAME
 
 pytestmark = pytest.mark.usefixtures("strace")
 
@@ -64,7 +65,7 @@ def cut_and_finish(
                     kept = state.get(journal) or b""
                     assert kept.startswith(lines), f"{what}: a checkpoint is gone"
             if with_a_dataset:
-                assert (target / fault_jobs.FILE_NAME).exists(), f"{what}: the old dataset is gone"
+                assert (target / FILE_NAME).exists(), f"{what}: the old dataset is gone"
             fault_jobs.assert_nothing_is_half_visible(target)
             kept_shards = fault_jobs.checkpointed_shards(target)
             assert crash_lab.run_for(60, work), f"{what}: the next run fails"

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.operations import crash_lab, fault_jobs
+from wk_assets.properties.dataset_properties import FILE_NAME
 from wk_assets.storage.journal import Journal
 
 pytestmark = [pytest.mark.power, pytest.mark.timeout(900)]
@@ -175,7 +176,7 @@ def test_no_power_cut_loses_what_was_checkpointed_or_shows_what_is_not_whole(
         if done:
             assert crash_lab.digest(target) == expected, f"{what}: it was done"
         if job == "rewrite":
-            assert (target / fault_jobs.FILE_NAME).exists(), f"{what}: the old dataset is gone"
+            assert (target / FILE_NAME).exists(), f"{what}: the old dataset is gone"
         fault_jobs.assert_nothing_is_half_visible(target)
         kept = fault_jobs.checkpointed_shards(target)
         work()
