@@ -1,34 +1,37 @@
 """Read a published array through its manifest: a lost or damaged shard raises, it never reads as zeros."""
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wk_assets.errors import GeometryError, NotADatasetError
+from wk_assets.errors import GeometryError, NotADatasetError, ShardMissingError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.storage.array_layout import ArrayLayout, Layout
 from wk_assets.storage.chunk_codec import ChunkCodec
-from wk_assets.storage.manifest import Manifest
-from wk_assets.storage.shard import ShardFile
+from wk_assets.storage.manifest import Manifest, promised_now
+from wk_assets.storage.shard_reader import ShardReader
 
-_OPEN_INDEXES = 256
+_TRIES = 3
 
 
 class StoredArray:
-    """Offer one mag as voxels. Safe to share between threads."""
+    """Offer one mag as voxels. Safe to share between threads.
 
-    def __init__(self, path: Path, layout: ArrayLayout, manifest: Manifest) -> None:
+    Of an array with additional axes it offers one position, at first the first of each (see `at`).
+    """
+
+    def __init__(self, path: Path, layout: ArrayLayout, manifest: Manifest, leading: tuple[int, ...] = ()) -> None:
         self.path = path
+        self.leading = leading or (0,) * len(layout.additional)
         self.array_layout = layout
         self.manifest = manifest
         self._codec = ChunkCodec(layout)
         self._promised = frozenset(shard.key for shard in manifest.shards)
-        self._shard = lru_cache(_OPEN_INDEXES)(lambda key: ShardFile(layout, path / key))
+        self._shards = ShardReader(layout, path)
 
     @classmethod
     def open(cls, path: Path) -> "StoredArray":
@@ -38,6 +41,10 @@ class StoredArray:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotADatasetError(f"{path} holds no Zarr array: there is no zarr.json") from error
         return cls(path, ArrayLayout.from_zarr_json(metadata, str(path / "zarr.json")), Manifest.load(path))
+
+    def at(self, leading: tuple[int, ...]) -> "StoredArray":
+        """Return what lies at a position along the array's additional axes."""
+        return StoredArray(self.path, self.array_layout, self.manifest, leading)
 
     @property
     def channels(self) -> int:
@@ -84,17 +91,13 @@ class StoredArray:
         self.read_into(box_in_mag, out)
         return out.transpose(0, 3, 2, 1)
 
-    def read_into(self, box_in_mag: BoundingBox, out: NDArray[Any], leading: Sequence[int] = ()) -> None:
-        """Fill `out`, shape (c, z, y, x), with the voxels of the box. Raises what `read` raises.
-
-        `leading`: the position along each additional axis of the array; empty: the first of each.
-        """
+    def read_into(self, box_in_mag: BoundingBox, out: NDArray[Any]) -> None:
+        """Fill `out`, shape (c, z, y, x), with the voxels of the box. Raises what `read` raises."""
         if box_in_mag.is_empty():
             return
-        leading = leading or (0,) * len(self.array_layout.additional)
         corner = box_in_mag.topleft
         for cell in chunk_cells(box_in_mag, self.shard_shape):
-            key = self.array_layout.shard_key(cell, leading)
+            key = self.array_layout.shard_key(cell, self.leading)
             shard_box = BoundingBox(cell * self.shard_shape, self.shard_shape).intersected_with(box_in_mag)
             if key not in self._promised:
                 out[box_window(shard_box, corner)] = 0
@@ -105,7 +108,7 @@ class StoredArray:
                 int(np.ravel_multi_index(self.array_layout.index_position(place), self.array_layout.index_shape))
                 for place in inside
             ]
-            for chunk, stored in zip(chunks, self._shard(key).read(positions), strict=True):
+            for chunk, stored in zip(chunks, self._stored(key, positions), strict=True):
                 chunk_box = BoundingBox(chunk * self.chunk_shape, self.chunk_shape)
                 part = chunk_box.intersected_with(shard_box)
                 window = box_window(part, corner)
@@ -114,6 +117,22 @@ class StoredArray:
                 else:
                     voxels = self._codec.decode(stored, f"{self.path / key}, chunk {tuple(chunk)}")
                     out[window] = voxels[box_window(part, chunk_box.topleft)]
+
+    def _stored(self, key: str, positions: Sequence[int]) -> list[bytes | None]:
+        """Return the encoded chunks at `positions` of a promised shard, None where a chunk is all zero.
+
+        Raises ShardMissingError, ShardCorruptError.
+        """
+        for _ in range(_TRIES):
+            try:
+                with self._shards.open(key) as shard:
+                    return [shard.read(position) for position in positions]
+            except FileNotFoundError:
+                if promised_now(self.path, key) is None:  # somebody has made it all zero since the array was opened
+                    return [None] * len(positions)
+        raise ShardMissingError(
+            f"{self.path / key} is gone, but the manifest promises it; restore it or make the mag anew"
+        )
 
 
 def chunk_cells(box: BoundingBox, shape: Vec3Int) -> Iterator[Vec3Int]:
