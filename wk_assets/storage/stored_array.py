@@ -1,6 +1,6 @@
 """Read a published array through its manifest: a lost or damaged shard raises, it never reads as zeros."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
