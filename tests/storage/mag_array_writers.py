@@ -1,12 +1,12 @@
 """Writers for the conformance suite of arrays: several at once, and one that is killed at every step that it takes.
 
-The second runs in a process without threads, which may therefore fork (POSIX): a copy of it writes, and kills itself.
+Those that fork (POSIX) run in a process of their own, which has no threads: its copies write, and kill themselves.
 """
 
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,36 @@ def fill_stripes(array: MagArray, model: NDArray[Any], stripe: int, worker: int,
             end = min(start + stripe, width)
             box = NormalizedBoundingBox((0, start, 0, 0), (1, end - start, *model.shape[2:]), ("c", "x", "y", "z"))
             array.write_box(box, model[:, start:end])
+
+
+def fill_from_two_processes(
+    jobs: Sequence[tuple[Callable[[], MagArray], int]], model: NDArray[Any], answers: Any
+) -> None:
+    """Let two processes at a time write the stripes of an array between them; answer with their exit codes.
+
+    `jobs`: how to open an array, and the width of its stripes.
+    """
+    exit_codes = []
+    for open_array, stripe in jobs:
+        waits, starts = os.pipe()
+        writers = []
+        for worker in range(2):
+            writer = os.fork()
+            if writer == 0:
+                try:
+                    array = open_array()
+                    os.close(starts)
+                    os.read(waits, 1)  # ends when nobody holds the other end any more
+                    fill_stripes(array, model, stripe, worker, workers=2)
+                except BaseException:  # noqa: BLE001  # a copy of a process must never return into its parent's code
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            writers.append(writer)
+        os.close(starts)
+        os.close(waits)
+        exit_codes += [os.waitstatus_to_exitcode(os.waitpid(writer, 0)[1]) for writer in writers]
+    answers.put(exit_codes)
 
 
 def crash_at_every_step(open_array: Callable[[], MagArray], old: NDArray[Any], new: NDArray[Any], answers: Any) -> None:

@@ -21,7 +21,6 @@ from wk_assets.errors import PropertiesError, ShardCorruptError
 from wk_assets.storage.durable import (
     PARTIAL_SUFFIX,
     make_directory,
-    remove_partials,
     storage_refusals,
     sync_directory,
 )
@@ -198,8 +197,7 @@ def rewrite(path: Path, header: WkwHeader, patches: Sequence[BlockPatch]) -> Non
                     sync_directory(path.parent)
             return
         make_directory(path.parent)
-        remove_partials(path.parent, path.name)
-        partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+        partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")  # of one writer at a time: the next one overwrites it
         with storage_refusals(path):
             try:
                 with partial.open("wb") as file:
