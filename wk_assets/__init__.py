@@ -10,26 +10,112 @@ from typing import TYPE_CHECKING
 from wk_assets.version import __version__
 
 _PUBLIC = {
+    "AgglomerateAttachment": "wk_assets.dataset.agglomerate_attachment",
+    "AgglomerateGraph": "wk_assets.operations.agglomerate_graph",
+    "ArrayInfo": "wk_assets.storage.mag_array",
+    "Attachment": "wk_assets.dataset.attachment",
+    "AttachmentDataFormat": "wk_assets.properties.layer_properties",
+    "Attachments": "wk_assets.dataset.attachments",
     "BoundingBox": "wk_assets.geometry.bounding_box",
+    "COLOR_CATEGORY": "wk_assets.properties.category",
+    "ConnectomeAttachment": "wk_assets.dataset.attachment",
+    "CoordinateTransformationProperties": "wk_assets.properties.layer_properties",
+    "CumsumAttachment": "wk_assets.dataset.attachment",
+    "DataFormat": "wk_assets.properties.layer_properties",
     "Dataset": "wk_assets.dataset.dataset",
+    "DatasetViewConfiguration": "wk_assets.properties.view_configuration",
+    "Layer": "wk_assets.dataset.layer",
+    "LayerCategoryType": "wk_assets.properties.category",
+    "LayerViewConfiguration": "wk_assets.properties.view_configuration",
     "LengthUnit": "wk_assets.geometry.length_unit",
     "Mag": "wk_assets.geometry.mag",
+    "MagView": "wk_assets.dataset.mag_view",
+    "MeshAttachment": "wk_assets.dataset.attachment",
+    "NDBoundingBox": "wk_assets.geometry.bounding_box",
+    "NormalizedBoundingBox": "wk_assets.geometry.bounding_box",
+    "SEGMENTATION_CATEGORY": "wk_assets.properties.category",
+    "SamplingModes": "wk_assets.geometry.mag_ladder",
+    "SegmentIndexAttachment": "wk_assets.dataset.attachment",
+    "SegmentationLayer": "wk_assets.dataset.layer",
+    "TransferMode": "wk_assets.dataset.transfer_mode",
     "Vec3Int": "wk_assets.geometry.vec3_int",
+    "VecInt": "wk_assets.geometry.vec3_int",
+    "View": "wk_assets.dataset.view",
     "VoxelSize": "wk_assets.geometry.voxel_size",
+    "Zarr3Config": "wk_assets.storage.mag_array",
 }
+_OWN_NAMES = {"SamplingModes": "SamplingMode"}  # what a module calls what scripts know by another name
 
-__all__ = ["BoundingBox", "Dataset", "LengthUnit", "Mag", "Vec3Int", "VoxelSize", "__version__"]
+__all__ = [
+    "COLOR_CATEGORY",
+    "SEGMENTATION_CATEGORY",
+    "AgglomerateAttachment",
+    "AgglomerateGraph",
+    "ArrayInfo",
+    "Attachment",
+    "AttachmentDataFormat",
+    "Attachments",
+    "BoundingBox",
+    "ConnectomeAttachment",
+    "CoordinateTransformationProperties",
+    "CumsumAttachment",
+    "DataFormat",
+    "Dataset",
+    "DatasetViewConfiguration",
+    "Layer",
+    "LayerCategoryType",
+    "LayerViewConfiguration",
+    "LengthUnit",
+    "Mag",
+    "MagView",
+    "MeshAttachment",
+    "NDBoundingBox",
+    "NormalizedBoundingBox",
+    "SamplingModes",
+    "SegmentIndexAttachment",
+    "SegmentationLayer",
+    "TransferMode",
+    "Vec3Int",
+    "VecInt",
+    "View",
+    "VoxelSize",
+    "Zarr3Config",
+    "__version__",
+]
 
 if TYPE_CHECKING:
+    from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
+    from wk_assets.dataset.attachment import (
+        Attachment,
+        ConnectomeAttachment,
+        CumsumAttachment,
+        MeshAttachment,
+        SegmentIndexAttachment,
+    )
+    from wk_assets.dataset.attachments import Attachments
     from wk_assets.dataset.dataset import Dataset
-    from wk_assets.geometry.bounding_box import BoundingBox
+    from wk_assets.dataset.layer import Layer, SegmentationLayer
+    from wk_assets.dataset.mag_view import MagView
+    from wk_assets.dataset.transfer_mode import TransferMode
+    from wk_assets.dataset.view import View
+    from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox, NormalizedBoundingBox
     from wk_assets.geometry.length_unit import LengthUnit
     from wk_assets.geometry.mag import Mag
-    from wk_assets.geometry.vec3_int import Vec3Int
+    from wk_assets.geometry.mag_ladder import SamplingMode as SamplingModes
+    from wk_assets.geometry.vec3_int import Vec3Int, VecInt
     from wk_assets.geometry.voxel_size import VoxelSize
+    from wk_assets.operations.agglomerate_graph import AgglomerateGraph
+    from wk_assets.properties.category import COLOR_CATEGORY, SEGMENTATION_CATEGORY, LayerCategoryType
+    from wk_assets.properties.layer_properties import (
+        AttachmentDataFormat,
+        CoordinateTransformationProperties,
+        DataFormat,
+    )
+    from wk_assets.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
+    from wk_assets.storage.mag_array import ArrayInfo, Zarr3Config
 
 
 def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'wk_assets' has no attribute {name!r}; it offers {', '.join(sorted(_PUBLIC))}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return getattr(import_module(_PUBLIC[name]), _OWN_NAMES.get(name, name))

@@ -9,6 +9,9 @@
     │   ├── CursorError                      what a sensor remembered, in a form that it does not know
     │   ├── CatalogueError                   an entry that can not be understood, a dataset name with two claims
     │   ├── NotInDatasetError (IndexError)   a layer or mag that a dataset does not have
+    │   ├── AlreadyThereError (IndexError)   a layer or mag that a dataset has already
+    │   ├── DatasetExistsError (RuntimeError)  a place for a new dataset at which there is something
+    │   ├── RemoteLocationError (NotImplementedError)  a URL where only local places can be opened yet
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
     │   ├── ReadOnlyError (RuntimeError)     a dataset, layer or array that was opened, or can only be, for reading
     │   └── PropertiesError                  datasource-properties.json, zarr.json
@@ -106,6 +109,18 @@ class CatalogueError(InputError):
 
 class NotInDatasetError(InputError, IndexError):
     """Say that a dataset has no such layer, or a layer no such mag, and which there are."""
+
+
+class AlreadyThereError(InputError, IndexError):
+    """Say that a dataset has such a layer, or a layer such a mag, already."""
+
+
+class DatasetExistsError(InputError, RuntimeError):
+    """Say that a new dataset can not be made because something lies there, or that what lies there is another one."""
+
+
+class RemoteLocationError(InputError, NotImplementedError):
+    """Name a location behind a URL that this release can not open."""
 
 
 class DownsamplingError(InputError):

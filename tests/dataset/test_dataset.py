@@ -11,6 +11,7 @@ from wk_assets.dataset.dataset import Dataset
 from wk_assets.dataset.layer import SegmentationLayer
 from wk_assets.errors import (
     GeometryError,
+    InputError,
     NotADatasetError,
     NotInDatasetError,
     PropertiesError,
@@ -99,7 +100,8 @@ def test_a_dataset_says_what_its_file_says(ours: Path) -> None:
     assert dataset.voxel_size_with_unit.factor == (0.26, 0.26, 0.29)
     assert list(dataset.layers) == ["nuclei", "cells"]
     assert dataset.calculate_bounding_box() == BoundingBox(TOPLEFT, (37, 30, 13))
-    assert dataset.read_only
+    assert not dataset.read_only
+    assert Dataset.open(ours, read_only=True).read_only
 
 
 def test_a_layer_says_what_its_file_says(ours: Path) -> None:
@@ -274,8 +276,8 @@ def test_arrays_of_others_are_read_whatever_the_order_of_their_axes(
     assert dataset.voxel_size == (11.24, 11.24, 25.0)
     assert (view.read() == image).all()
     assert (view.read((5, 6, 7), relative_offset=(1, 2, 3)) == image[:, 1:6, 2:8, 3:10]).all()
-    assert view.array.chunk_shape == Vec3Int(8, 8, 8)
-    assert view.array.shard_shape == Vec3Int.full(shards or 8)
+    assert view.info.chunk_shape == Vec3Int(8, 8, 8)
+    assert view.info.shard_shape == Vec3Int.full(shards or 8)
     report = inspect_dataset(tmp_path)
     assert (report.made_by_us, report.voxel_size_source) == (False, None)
     assert report.layers[0].filled_slices is None
@@ -299,7 +301,7 @@ def test_axes_that_nobody_names_are_refused_and_reported(
     entry |= {"axisOrder": axis_order} if axis_order else {}
     write_properties(tmp_path, [layer_json("em", np.zeros((1, 8, 8, 8), np.uint8), [entry])])
 
-    with pytest.raises(PropertiesError, match=words):
+    with pytest.raises(InputError, match="axes|axisOrder"):
         Dataset.open(tmp_path).get_layer("em").get_finest_mag().read()
     assert words in str(inspect_dataset(tmp_path).layers[0].mags[0].problem)
 

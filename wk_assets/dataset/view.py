@@ -1,65 +1,23 @@
-"""A window into one mag: which part of the world it shows, and how to read it. Thin: arrays do the reading.
+"""A window into one mag: what `VoxelView` reads and writes, and how to cut it into pieces, slices and chunks."""
 
-All coordinates are mag-1 voxels, whatever the mag; boxes must be aligned with the mag. Names are those of the
-WEBKNOSSOS Python library's reference, so that scripts feel at home.
-"""
-
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from wk_assets.dataset.buffered_slices import BufferedSliceReader, BufferedSliceWriter
+from wk_assets.dataset.progress_bar import progress_bar
+from wk_assets.dataset.view_region import chunk_size, read_region
+from wk_assets.dataset.voxel_view import VoxelView
+from wk_assets.dataset.zipped_chunks import zipped_boxes
+from wk_assets.errors import GeometryError, ReadOnlyError
+from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
+from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike, VecIntLike
+from wk_assets.operations.compare_arrays import arrays_are_equal
+from wk_assets.operations.map_chunks import map_chunks
 
-from wk_assets.errors import GeometryError
-from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox, NormalizedBoundingBox
-from wk_assets.geometry.mag import Mag
-from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike
-from wk_assets.storage.open_array import read_padded
-from wk_assets.storage.voxel_array import VoxelArray
 
-
-class View:
-    """Show the part of a mag that lies in a bounding box. Read-only."""
-
-    def __init__(self, *, open_array: Callable[[], VoxelArray], bounding_box: NDBoundingBox, mag: Mag) -> None:
-        self._open_array = open_array
-        self._bounding_box = bounding_box
-        self._mag = mag
-
-    @cached_property
-    def array(self) -> VoxelArray:
-        """The array that holds the voxels, opened when it is first needed. Raises NotADatasetError, PropertiesError."""
-        return self._open_array()
-
-    @property
-    def bounding_box(self) -> NDBoundingBox:
-        """The part of the world that is shown, in mag-1 voxels."""
-        return self._bounding_box
-
-    @property
-    def normalized_bounding_box(self) -> NormalizedBoundingBox:
-        """The bounding box with a channel axis."""
-        return self._bounding_box.normalize_axes(self.num_channels)
-
-    @property
-    def mag(self) -> Mag:
-        """The mag that is read."""
-        return self._mag
-
-    @property
-    def num_channels(self) -> int:
-        """Number of channels."""
-        return self.array.channels
-
-    @property
-    def read_only(self) -> bool:
-        """Whether writing is refused; always so."""
-        return True
-
-    def get_dtype(self) -> np.dtype[Any]:
-        """Give the dtype of one channel."""
-        return self.array.dtype
+class View(VoxelView):
+    """Show the part of a mag that lies in a bounding box. Use `MagView.get_view` to make one."""
 
     def get_view(
         self,
@@ -71,105 +29,210 @@ class View:
         absolute_bounding_box: NDBoundingBox | None = None,
         read_only: bool | None = None,
     ) -> "View":
-        """Give a view of a region, which may reach beyond this one.
+        """Give a view of a region, given as for `read`; only a read-only one may reach beyond this view.
 
-        The region is given as for `read`. Raises GeometryError if it is given twice, empty or not aligned with the mag,
-        and for `read_only=False`.
+        `read_only` None: as this view is. Raises GeometryError for a region that is given twice, empty, not aligned with
+        the mag or too large, ReadOnlyError for a view to write within one to read.
         """
-        if read_only is False:
-            raise GeometryError("this dataset was opened for reading; leave out read_only=False")
-        box = self._region(size, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        read_only = self.read_only if read_only is None else read_only
+        if self.read_only and not read_only:
+            raise ReadOnlyError(f"{self!r} is only for reading, so a part of it can not be for writing")
+        whole = self.normalized_bounding_box
+        box = read_region(whole, size, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
         box.in_mag(self._mag)
-        return View(open_array=lambda: self.array, bounding_box=box, mag=self._mag)
+        if not read_only and not whole.contains_bbox(box):
+            raise GeometryError(
+                f"the region {box.denormalize()} reaches beyond {self.bounding_box}: only a view with read_only=True may"
+            )
+        return self._part(box, read_only=read_only)
 
-    def read(
+    def get_buffered_slice_reader(
         self,
-        size: Vec3IntLike | None = None,
+        buffer_size: int | None = None,
+        dimension: str | int = "z",
         *,
-        relative_offset: Vec3IntLike | None = None,
-        absolute_offset: Vec3IntLike | None = None,
         relative_bounding_box: NDBoundingBox | None = None,
         absolute_bounding_box: NDBoundingBox | None = None,
-    ) -> NDArray[Any]:
-        """Return the voxels of a region, shape (c, x, y, z); where the array has none, there are zeros.
+        use_logging: bool = False,
+    ) -> BufferedSliceReader:
+        """Give what yields slice after slice, (c, y, z), (c, x, z) or (c, x, y), and reads `buffer_size` of them at once.
 
-        The region is all of this view, or `size` with one offset (none: the view's corner), or one bounding box;
-        relative ones count from the view's corner. A lost shard of our own arrays raises instead of reading as zeros.
-        Raises GeometryError if the region is given twice, is empty, or is not aligned with the mag; StorageError.
+        `buffer_size` None: as many as a shard has. Raises GeometryError for a region that is no region of `read`.
         """
-        box = self._region(size, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
-        return read_padded(self.array, box.in_mag(self._mag))
+        whole = self.normalized_bounding_box
+        box = read_region(whole, None, None, None, relative_bounding_box, absolute_bounding_box)
+        return BufferedSliceReader(self._part(box, read_only=True), dimension, buffer_size, use_logging=use_logging)
 
-    def read_cxyz(
+    def get_buffered_slice_writer(
         self,
-        size: Vec3IntLike | None = None,
+        buffer_size: int | None = None,
+        dimension: str | int = "z",
         *,
         relative_offset: Vec3IntLike | None = None,
         absolute_offset: Vec3IntLike | None = None,
         relative_bounding_box: NDBoundingBox | None = None,
         absolute_bounding_box: NDBoundingBox | None = None,
-    ) -> NDArray[Any]:
-        """Do what `read` does: the order of the result's axes is c, x, y, z, however the array lies on disk."""
-        return self.read(
-            size,
-            relative_offset=relative_offset,
-            absolute_offset=absolute_offset,
-            relative_bounding_box=relative_bounding_box,
-            absolute_bounding_box=absolute_bounding_box,
+        use_logging: bool = False,
+        allow_unaligned: bool = False,
+    ) -> BufferedSliceWriter:
+        """Give what takes slice after slice with `send`, and writes `buffer_size` of them at once.
+
+        `buffer_size` None: as many as a shard has. Raises GeometryError for a place that is given twice, ReadOnlyError.
+        """
+        self._check_writable()
+        whole = self.normalized_bounding_box
+        size = None if relative_offset is None and absolute_offset is None else whole.size_xyz
+        box = read_region(whole, size, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        return BufferedSliceWriter(
+            self, box, dimension, buffer_size, use_logging=use_logging, allow_unaligned=allow_unaligned
         )
 
-    def read_xyz(
+    # ------------------------------------------------------------------ chunks
+
+    def chunk(
         self,
+        chunk_shape: VecIntLike,
         *,
-        relative_bounding_box: NDBoundingBox | None = None,
-        absolute_bounding_box: NDBoundingBox | None = None,
-    ) -> NDArray[Any]:
-        """Return the voxels of a bounding box (none: of all of this view), shape (c, x, y, z). See `read`."""
-        return self.read(relative_bounding_box=relative_bounding_box, absolute_bounding_box=absolute_bounding_box)
+        chunk_border_alignments: VecIntLike | None = None,
+        read_only: bool | None = None,
+    ) -> Generator["View", None, None]:
+        """Cut the view into views of `chunk_shape` mag-1 voxels x, y, z, smaller at its edges.
 
-    def _region(
+        Borders are counted from the view's corner, or are multiples of `chunk_border_alignments`. Each position along an
+        additional axis is a chunk of its own, unless the shape names that axis. Raises GeometryError for shapes that are not
+        multiples of the mag.
+        """
+        whole = self.normalized_bounding_box
+        borders = None if chunk_border_alignments is None else chunk_size(whole, chunk_border_alignments)
+        for box in whole.chunk(chunk_size(whole, chunk_shape), borders):
+            yield self.get_view(absolute_bounding_box=box, read_only=read_only)
+
+    def for_each_chunk(
         self,
-        size: Vec3IntLike | None,
-        relative_offset: Vec3IntLike | None,
-        absolute_offset: Vec3IntLike | None,
-        relative_bounding_box: NDBoundingBox | None,
-        absolute_bounding_box: NDBoundingBox | None,
-    ) -> BoundingBox:
-        given = {
-            "relative_offset": relative_offset,
-            "absolute_offset": absolute_offset,
-            "relative_bounding_box": relative_bounding_box,
-            "absolute_bounding_box": absolute_bounding_box,
-        }
-        places = [name for name, value in given.items() if value is not None]
-        if len(places) > 1:
-            raise GeometryError(f"{' and '.join(places)} are given; a region is given in one way")
-        boxed = relative_bounding_box is not None or absolute_bounding_box is not None
-        if size is not None and boxed:
-            raise GeometryError(f"size and {places[0]} are given; a box has a size already")
-        if size is None and (relative_offset is not None or absolute_offset is not None):
-            raise GeometryError(f"{places[0]} is given without size; say how much to read")
-        corner = self._bounding_box.topleft_xyz
-        if absolute_bounding_box is not None:
-            region = _spatial(absolute_bounding_box)
-        elif relative_bounding_box is not None:
-            region = _spatial(relative_bounding_box).offset(corner)
-        elif size is None:
-            region = _spatial(self._bounding_box)
-        elif absolute_offset is not None:
-            region = BoundingBox(absolute_offset, size)
-        elif relative_offset is not None:
-            region = BoundingBox(corner + Vec3Int(relative_offset), size)
-        else:
-            region = BoundingBox(corner, size)
-        if region.is_empty():
-            raise GeometryError(f"the region at {tuple(region.topleft)} of size {tuple(region.size)} holds no voxel")
-        return region
+        func_per_chunk: Callable[[tuple["View", int]], None],
+        *,
+        chunk_shape: Vec3IntLike | None = None,
+        executor: Executor | None = None,
+        progress_desc: str | None = None,
+    ) -> None:
+        """Call a function with (view, number) of each chunk; one after the other, or on an executor.
+
+        `chunk_shape`: mag-1 voxels, one shard by default; borders are multiples of it. A chunk that does not hold whole
+        shards is safe to write too, only slower. `progress_desc` shows a bar. What the function raises is raised with a note
+        that names the chunk.
+        """
+        numbered = ((view, number) for number, view in enumerate(self._chunks(chunk_shape)))
+        with progress_bar(progress_desc, self.normalized_bounding_box.volume()) as advance:
+            sizes = (view.normalized_bounding_box.volume() for view in self._chunks(chunk_shape))
+            results = map_chunks(func_per_chunk, numbered, executor=executor, name=_name_of_numbered)
+            for _, size in zip(results, sizes, strict=True):
+                advance(size)
+
+    def map_chunk(
+        self,
+        func_per_chunk: Callable[["View"], Any],
+        *,
+        chunk_shape: Vec3IntLike | None = None,
+        executor: Executor | None = None,
+        progress_desc: str | None = None,
+    ) -> list[Any]:
+        """Call a function with each chunk and return its results in the order of the chunks. See `for_each_chunk`."""
+        results: list[Any] = []
+        with progress_bar(progress_desc, self.normalized_bounding_box.volume()) as advance:
+            sizes = (view.normalized_bounding_box.volume() for view in self._chunks(chunk_shape))
+            mapped = map_chunks(func_per_chunk, self._chunks(chunk_shape), executor=executor, name=repr)
+            for result, size in zip(mapped, sizes, strict=True):
+                results.append(result)
+                advance(size)
+        return results
+
+    def for_zipped_chunks(
+        self,
+        func_per_chunk: Callable[[tuple["View", "View", int]], None],
+        target_view: "View",
+        *,
+        source_chunk_shape: Vec3IntLike | None = None,
+        target_chunk_shape: Vec3IntLike | None = None,
+        executor: Executor | None = None,
+        progress_desc: str | None = None,
+    ) -> None:
+        """Call a function with (chunk of this view to read, chunk of the target, number).
+
+        Shapes: mag-1 voxels, by default the larger of both views' shards. Raises GeometryError unless both views are cut into
+        the same number of chunks: their sizes must relate as the chunk shapes do.
+        """
+        largest = self._shard_in_mag1().pairmax(target_view._shard_in_mag1())  # noqa: SLF001 - a view like this one
+        pairs = zipped_boxes(
+            self.normalized_bounding_box,
+            target_view.normalized_bounding_box,
+            Vec3Int(source_chunk_shape or largest),
+            Vec3Int(target_chunk_shape or largest),
+            common=self.mag.to_vec3_int().pairmax(target_view.mag.to_vec3_int()),
+        )
+        jobs = (
+            (
+                self.get_view(absolute_bounding_box=source, read_only=True),
+                target_view.get_view(absolute_bounding_box=target),
+                number,
+            )
+            for number, (source, target) in enumerate(pairs)
+        )
+        with progress_bar(progress_desc, len(pairs)) as advance:
+            for _ in map_chunks(func_per_chunk, jobs, executor=executor, name=_name_of_zipped):
+                advance(1)
+
+    def content_is_equal(
+        self,
+        other: "View",
+        *,
+        executor: Executor | None = None,
+        progress_desc: str | None = None,
+        chunk_shape: Vec3IntLike | None = None,
+    ) -> bool:
+        """Say whether two views hold the same voxels, wherever they lie; False if shapes or dtypes differ.
+
+        Compared chunk by chunk, `chunk_shape` mag-1 voxels (None: one shard), up to the first difference; NaN is like NaN.
+        """
+        first = self.normalized_bounding_box.in_mag(self.mag)
+        second = other.normalized_bounding_box.in_mag(other.mag)
+        shape = None if chunk_shape is None else Vec3Int(chunk_shape) // self.mag.to_vec3_int()
+        with progress_bar(progress_desc, first.volume()) as advance:
+            return arrays_are_equal(
+                self.array,
+                first,
+                other.array,
+                second,
+                chunk_shape=shape,
+                executor=executor,
+                done=advance,
+            )
+
+    # ------------------------------------------------------------------ within
+
+    def _part(self, box: NormalizedBoundingBox, *, read_only: bool) -> "View":
+        shared = self._opened if read_only == self.read_only else None
+        return View(
+            self._path,
+            box,
+            self._mag,
+            self._data_format,
+            read_only,
+            shared,
+            axis_order=self._axis_order,
+            additional_axes=self._additional_axes,
+        )
+
+    def _chunks(self, chunk_shape: Vec3IntLike | None) -> Iterator["View"]:
+        shape = self._shard_in_mag1() if chunk_shape is None else Vec3Int(chunk_shape)
+        return self.chunk(shape, chunk_border_alignments=shape)
+
+    def _shard_in_mag1(self) -> Vec3Int:
+        return self.info.shard_shape * self._mag.to_vec3_int()
 
 
-def _spatial(box: NDBoundingBox) -> BoundingBox:
-    """Take x, y, z of a box whose other axes have one position only; arrays with more of them are not read yet."""
-    extra = [axis for axis in box.axes if axis not in ("c", "x", "y", "z") and box.get_shape(axis) != 1]
-    if extra:
-        raise GeometryError(f"the box has several positions along {', '.join(extra)}; read one of them at a time")
-    return BoundingBox.from_ndbbox(box)
+def _name_of_numbered(chunk: tuple[View, int]) -> str:
+    return f"chunk {chunk[1]}, {chunk[0]!r}"
+
+
+def _name_of_zipped(chunks: tuple[View, View, int]) -> str:
+    return f"chunk {chunks[2]}, {chunks[0]!r} and {chunks[1]!r}"

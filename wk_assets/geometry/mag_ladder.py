@@ -21,6 +21,14 @@ class SamplingMode(StrEnum):
     ISOTROPIC = "isotropic"  # all
     CONSTANT_Z = "constant_z"  # x and y
 
+    @classmethod
+    def parse(cls, mode: "str | SamplingMode") -> "SamplingMode":
+        """Understand a name, in capitals or not; raises GeometryError, naming those that there are."""
+        try:
+            return cls(str(mode).lower())
+        except ValueError:
+            raise GeometryError(f"sampling mode {mode!r}: write {', '.join(cls)}") from None
+
 
 def default_coarsest_mag(size: Vec3IntLike) -> Mag:
     """Choose the isotropic mag at which the wider of x and y is 100 voxels or fewer; at least mag 4.

@@ -1,10 +1,12 @@
 """Where the metadata of a dataset lies, and how it is read. Written only by the commit of a dataset."""
 
+import os
 from pathlib import Path
 
 from wk_assets.errors import NotADatasetError, PropertiesError
 from wk_assets.geometry.mag import Mag
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
+from wk_assets.storage.local_path import local_path
 
 
 def read_properties(dataset_path: Path) -> DatasetProperties:
@@ -34,6 +36,21 @@ def array_location(dataset_path: Path, layer_name: str, mag: Mag, path: str | No
     if path is None:
         short, long = (dataset_path / layer_name / name for name in (mag.to_layer_name(), mag.to_long_layer_name()))
         return long if long.is_dir() and not short.is_dir() else short
+    if path.startswith("file://"):
+        return local_path(path)
     if "://" in path:
         return None
     return dataset_path / path
+
+
+def stated_location(dataset_path: Path, location: Path) -> str:
+    """Say where an array lies as datasource-properties.json does: `./…` inside of the dataset, else the absolute path."""
+    absolute, root = Path(os.path.abspath(location)), Path(os.path.abspath(dataset_path))  # noqa: PTH100 - links stay
+    if absolute.is_relative_to(root):
+        return f"./{absolute.relative_to(root).as_posix()}"
+    return absolute.as_posix()
+
+
+def relative_location(dataset_path: Path, location: Path) -> str:
+    """Say where an array of another dataset lies, seen from this one: `../other/color/1`."""
+    return Path(os.path.relpath(location.resolve(), dataset_path.resolve())).as_posix()
