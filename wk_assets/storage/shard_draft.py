@@ -19,7 +19,7 @@ from wk_assets.storage.durable import make_directory, storage_refusals, sync_dir
 from wk_assets.storage.shard import ABSENT, ShardEntry
 from wk_assets.storage.shard_reader import OpenShard
 
-_BUFFER_BYTES = 4 << 20
+_BUFFER_BYTES = 1 << 20
 
 
 class ShardDraft:

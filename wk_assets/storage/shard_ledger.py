@@ -131,7 +131,7 @@ class ShardLedger:
     def _read_on(self, stamp: FileStamp | None) -> bool:
         """Read the lines that a log got since it was read; False if it is not the same log any more."""
         known = self._stamps[1] if self._stamps else None
-        if known is None or stamp is None or stamp.inode != known.inode or self._log_end == 0:
+        if known is None or stamp is None or stamp.inode != known.inode or not 0 < self._log_end <= stamp.size_bytes:
             return False
         try:
             with self._log_path.open("rb") as log:

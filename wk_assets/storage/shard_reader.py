@@ -57,7 +57,7 @@ class OpenShard:
     def checksum(self) -> tuple[int, int]:
         """Return size and crc32c of all bytes of the file, read in pieces."""
         crc, size = 0, 0
-        while data := os.pread(self._descriptor, 1 << 22, size):
+        while data := os.pread(self._descriptor, 1 << 20, size):
             crc = google_crc32c.extend(crc, data)
             size += len(data)
         return size, crc

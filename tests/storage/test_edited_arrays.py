@@ -1,0 +1,374 @@
+"""What only arrays of our own promise when they are edited: losses are noticed, crashes leave whole shards, others see it all."""
+
+import json
+import threading
+import tracemalloc
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorstore
+import zarr
+from numpy.typing import NDArray
+
+from wk_assets.errors import GeometryError, PropertiesError, ShardCorruptError, ShardMissingError, StorageError
+from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.properties.layer_properties import DataFormat
+from wk_assets.storage import shard_ledger
+from wk_assets.storage.edit_log import EDIT_LOG_NAME, beginning, ending
+from wk_assets.storage.mag_array import ArrayInfo
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest, damaged_shards
+from wk_assets.storage.shard import checksum_of
+from wk_assets.storage.shard_reader import ShardReader
+from wk_assets.storage.sharded_array import ShardedArray
+from wk_assets.storage.stored_array import StoredArray
+
+OME = {"c": 0, "z": 1, "y": 2, "x": 3}
+SIZE = (20, 18, 9)
+FIRST = "c/0/0/0/0"
+
+
+def box(topleft: Sequence[int], size: Sequence[int]) -> NormalizedBoundingBox:
+    return NormalizedBoundingBox((0, *topleft), (1, *size), ("c", "x", "y", "z"))
+
+
+WHOLE = box((0, 0, 0), SIZE)
+WITHIN = box((3, 2, 1), (2, 3, 2))  # in the first chunk of the first shard
+
+
+def described(**changes: Any) -> ArrayInfo:
+    settings: dict[str, Any] = {
+        "data_format": DataFormat.Zarr3,
+        "voxel_type": np.dtype("uint16"),
+        "box": WHOLE,
+        "chunk_shape": Vec3Int(4, 4, 4),
+        "shard_shape": Vec3Int(8, 8, 8),
+    }
+    return ArrayInfo(**settings | changes)
+
+
+def voxels_of(size: Sequence[int] = SIZE, seed: int = 0) -> NDArray[Any]:
+    return np.random.default_rng(seed).integers(1, 60_000, (1, *size)).astype("uint16")
+
+
+@pytest.fixture
+def array(tmp_path: Path) -> ShardedArray:
+    """Make an array full of voxels other than 0."""
+    made = ShardedArray.create(tmp_path / "1", described())
+    made.write_box(WHOLE, voxels_of())
+    return made
+
+
+def reopened(array: ShardedArray) -> ShardedArray:
+    return ShardedArray.open(array.path)
+
+
+def damages(array: ShardedArray) -> list[str]:
+    """Look at all shards as `verify` does."""
+    manifest = Manifest.load(array.path)
+    found = damaged_shards(array.path, manifest)
+    for shard in manifest.shards:
+        path = array.path / shard.key
+        if path.exists() and checksum_of(path) != (shard.size_bytes, shard.crc32c):
+            found.append(f"{shard.key}: other bytes")
+    return found
+
+
+# Loss
+
+
+@pytest.mark.parametrize("compact", [False, True], ids=["noted_in_the_log", "noted_in_the_manifest"])
+def test_a_lost_shard_raises_and_is_named(array: ShardedArray, compact: bool) -> None:
+    if compact:
+        assert array.compact()
+    (array.path / FIRST).unlink()
+
+    assert damages(array) == [f"{FIRST} is missing"]
+    for reader in (array, reopened(array)):
+        with pytest.raises(ShardMissingError, match=FIRST):
+            reader.read_box(WITHIN)
+    with pytest.raises(ShardMissingError, match=FIRST):
+        StoredArray.open(array.path).read(BoundingBox((0, 0, 0), (1, 1, 1)))
+    with pytest.raises(ShardMissingError, match=FIRST):
+        array.write_box(WITHIN, np.ones(tuple(WITHIN.size), "uint16"))
+
+
+@pytest.mark.parametrize("compression", [True, False])
+def test_no_flipped_bit_gets_a_new_checksum(tmp_path: Path, compression: bool) -> None:
+    """An edit keeps the bytes of chunks that it does not touch: damage among them must not become what is promised."""
+    array = ShardedArray.create(tmp_path / "1", described(compression_mode=compression))
+    array.write_box(WHOLE, voxels_of())
+    shard = array.path / FIRST
+    whole = shard.read_bytes()
+    for bit in np.random.default_rng(2).integers(0, 8 * len(whole), 40).tolist():
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        shard.write_bytes(damaged)
+        assert damages(array) == [f"{FIRST}: other bytes"]
+        with pytest.raises(ShardCorruptError, match=FIRST):
+            array.write_box(WITHIN, np.ones(tuple(WITHIN.size), "uint16"))
+        assert shard.read_bytes() == damaged
+
+
+def test_writing_a_whole_shard_repairs_it(array: ShardedArray) -> None:
+    for damage in (Path.unlink, lambda path: path.write_bytes(b"x" * 100)):
+        damage(array.path / FIRST)
+        array.write_box(box((0, 0, 0), (8, 8, 8)), voxels_of()[:, :8, :8, :8])
+        assert damages(array) == []
+        np.testing.assert_array_equal(reopened(array).read_box(WHOLE), voxels_of())
+
+
+# What is touched
+
+
+def test_chunks_beside_the_box_keep_their_bytes(array: ShardedArray) -> None:
+    """They are not encoded again: the array's level of compression has changed since, which would give other bytes."""
+    document = json.loads((array.path / "zarr.json").read_bytes())
+    codecs = document["codecs"][0]["configuration"]["codecs"]
+    codecs[-1]["configuration"]["level"] = 19
+    (array.path / "zarr.json").write_text(json.dumps(document, indent=2))
+    changed = reopened(array)
+
+    def chunks() -> list[bytes | None]:
+        with ShardReader(changed.layout, array.path).open(FIRST) as shard:
+            return [shard.read(position) for position in range(8)]
+
+    before = chunks()
+    changed.write_box(box((0, 0, 0), (3, 4, 4)), voxels_of((3, 4, 4), seed=5))
+    after = chunks()
+
+    assert after[0] != before[0]
+    assert after[1:] == before[1:]
+
+
+def test_writing_the_same_voxels_again_changes_nothing(array: ShardedArray) -> None:
+    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in array.path.rglob("*") if path.is_file()}
+    array.write_box(WHOLE, voxels_of())
+    array.write_box(WITHIN, voxels_of()[WITHIN.to_slices()])
+    after = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in array.path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_one_voxel_in_a_large_shard_takes_little_memory(tmp_path: Path) -> None:
+    edge = 256
+    large = described(
+        voxel_type=np.dtype("uint8"),
+        box=box((0, 0, 0), (edge,) * 3),
+        chunk_shape=Vec3Int(32, 32, 32),
+        shard_shape=Vec3Int(edge, edge, edge),
+        compression_mode=False,
+    )
+    array = ShardedArray.create(tmp_path / "1", large)
+    array.write_box(large.box, np.random.default_rng(0).integers(0, 255, large.shape).astype("uint8"))
+    assert (array.path / FIRST).stat().st_size > 16 << 20
+
+    tracemalloc.start()
+    array.write_box(box((5, 5, 5), (1, 1, 1)), np.full((1, 1, 1, 1), 7, "uint8"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 5 << 20  # buffers of 1 MiB: what is read, what waits, what is written
+
+
+@pytest.mark.parametrize("compression", [True, False])
+@pytest.mark.parametrize("axis_order", [{}, OME], ids=["webknossos", "ome"])
+def test_an_edited_array_is_read_by_others(tmp_path: Path, axis_order: dict[str, int], compression: bool) -> None:
+    series = NormalizedBoundingBox((0, 0, 0, 0, 0), (2, 3, *SIZE), ("t", "c", "x", "y", "z"))
+    order = {axis: place + 1 for axis, place in axis_order.items()}
+    array = ShardedArray.create(tmp_path / "1", described(box=series, axis_order=order, compression_mode=compression))
+    model = np.random.default_rng(3).integers(0, 3, (2, 3, *SIZE)).astype("uint16")
+    array.write_box(series, model)
+    part = NormalizedBoundingBox((1, 1, 2, 3, 4), (1, 2, 11, 12, 5), series.axes)
+    model[part.to_slices()] = 9
+    array.write_box(part, model[part.to_slices()])
+
+    by_zarr = np.asarray(zarr.open_array(str(array.path), mode="r")[...])
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(array.path)}}
+    by_tensorstore = tensorstore.open(spec).result().read().result()
+
+    for stored in (by_zarr, by_tensorstore):
+        as_boxes = stored.transpose(0, 1, 4, 3, 2) if axis_order else stored
+        np.testing.assert_array_equal(as_boxes[:, :, : SIZE[0], : SIZE[1], : SIZE[2]], model)
+
+
+# Others who read or write
+
+
+def test_other_handles_see_each_edit(array: ShardedArray) -> None:
+    reader, model = reopened(array), voxels_of()
+    stored = StoredArray.open(array.path)
+    np.testing.assert_array_equal(reader.read_box(WHOLE), model)  # its indexes are known from here on
+    stored.read(BoundingBox((0, 0, 0), SIZE))
+
+    for number, part in enumerate((WITHIN, box((0, 0, 0), (8, 8, 8)), box((5, 5, 5), (15, 13, 4)))):
+        model[part.to_slices()] = number  # the first edit is one of zeros
+        array.write_box(part, model[part.to_slices()])
+        np.testing.assert_array_equal(reader.read_box(WHOLE), model)
+        np.testing.assert_array_equal(stored.read(BoundingBox((0, 0, 0), SIZE)), model)
+    array.write_box(WHOLE, np.zeros_like(model))
+    assert not reader.read_box(WHOLE).any()
+    assert not stored.read(BoundingBox((0, 0, 0), SIZE)).any()
+    array.resize(box((0, 0, 0), (40, 18, 9)))
+    assert reader.info.box.size_xyz == Vec3Int(40, 24, 16)
+
+
+def test_readers_have_one_state_of_a_shard_whatever_writers_do(array: ShardedArray) -> None:
+    """Shards come, change and go away while others read them, the log is put into the manifest, all the time."""
+    states = [np.full((1, 8, 8, 8), value, "uint16") for value in (0, 1, 2)]
+    part = box((0, 0, 0), (8, 8, 8))
+    array.write_box(part, states[0])
+    done = threading.Event()
+
+    def edit() -> None:
+        for number in range(60):
+            array.write_box(part, states[number % 3])
+            if number % 7 == 0:
+                array.compact()
+        done.set()
+
+    with ThreadPoolExecutor(3) as threads:
+        editing = threads.submit(edit)
+        reader = reopened(array)
+        seen = set()
+        while not done.is_set() and not editing.done():
+            found = reader.read_box(part)
+            assert found.min() == found.max()
+            seen.add(int(found[0, 0, 0, 0]))
+            assert damaged_shards(array.path, Manifest.load(array.path)) == []
+        editing.result()
+    assert seen == {0, 1, 2}
+
+
+def test_no_edit_is_lost_while_the_log_is_put_into_the_manifest(
+    array: ShardedArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_ledger, "_LONG_LOG_LINES", 3)
+    model = voxels_of(seed=8)
+
+    def write(x: int) -> None:
+        reopened(array).write_box(box((x, 0, 0), (1, *SIZE[1:])), model[:, x : x + 1])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(SIZE[0])))
+
+    np.testing.assert_array_equal(array.read_box(WHOLE), model)
+    assert damages(array) == []
+    assert len(Manifest.load(array.path).shards) == len(list(array.stored_boxes())) == 18
+
+
+# The log
+
+
+def test_each_content_has_a_key_of_its_own_wherever_its_edits_are_noted(tmp_path: Path) -> None:
+    """Raw chunks end with their own crc32c, so that the crc32c of the shard is always the same: it tells nothing apart."""
+    for compression in (True, False):
+        array = ShardedArray.create(tmp_path / str(compression), described(compression_mode=compression))
+        keys = [Manifest.load(array.path).content_key]
+        for value in (1, 2):
+            array.write_box(WITHIN, np.full(tuple(WITHIN.size), value, "uint16"))
+            in_log = Manifest.load(array.path)
+            keys.append(in_log.content_key)
+            assert in_log.edited_from == keys[0]
+            assert array.compact()
+            assert Manifest.load(array.path) == in_log
+            assert not (array.path / EDIT_LOG_NAME).exists()
+        assert len(set(keys)) == 3
+        assert not array.compact() or Manifest.load(array.path) == in_log
+
+
+@pytest.mark.parametrize("renamed", [False, True], ids=["before_the_rename", "after_the_rename"])
+def test_a_shard_whose_edit_was_cut_off_is_what_it_was_or_what_it_becomes(array: ShardedArray, renamed: bool) -> None:
+    log = array.path / EDIT_LOG_NAME
+    was = next(shard for shard in Manifest.load(array.path).shards if shard.key == FIRST)
+    old, told = (array.path / FIRST).read_bytes(), log.read_bytes()
+    model = voxels_of()
+    expected = model.copy()
+    expected[WITHIN.to_slices()] = 7
+    array.write_box(WITHIN, expected[WITHIN.to_slices()])
+    becomes = next(shard for shard in Manifest.load(array.path).shards if shard.key == FIRST)
+    # as a writer leaves it that is killed between the steps, in the middle of a line
+    log.write_bytes(told + beginning(FIRST, was, becomes) + ending(FIRST, becomes)[:20])
+    if not renamed:
+        (array.path / FIRST).write_bytes(old)
+
+    for reader in (array, reopened(array)):
+        np.testing.assert_array_equal(reader.read_box(WHOLE), expected if renamed else model)
+    assert damages(array) == []
+    array.write_box(box((0, 0, 0), (1, 1, 1)), np.full((1, 1, 1, 1), 5, "uint16"))
+    (expected if renamed else model)[0, 0, 0, 0] = 5
+    np.testing.assert_array_equal(reopened(array).read_box(WHOLE), expected if renamed else model)
+    assert damages(array) == []
+    assert array.compact()
+    assert damages(array) == []
+
+
+def test_a_shard_that_is_neither_what_it_was_nor_what_it_becomes_is_damaged(array: ShardedArray) -> None:
+    was = next(shard for shard in Manifest.load(array.path).shards if shard.key == FIRST)
+    with (array.path / EDIT_LOG_NAME).open("ab") as log:
+        log.write(beginning(FIRST, was, was))
+    (array.path / FIRST).unlink()
+    assert damages(array) == [f"{FIRST} is missing"]
+    with pytest.raises(ShardMissingError, match=FIRST):
+        reopened(array).read_box(WITHIN)
+
+
+def test_a_log_of_an_older_manifest_tells_nothing(array: ShardedArray) -> None:
+    """A compaction that was killed between its two steps: the manifest has it all, the log is still there."""
+    log = (array.path / EDIT_LOG_NAME).read_bytes()
+    assert array.compact()
+    whole = Manifest.load(array.path)
+    (array.path / EDIT_LOG_NAME).write_bytes(log)
+
+    assert Manifest.load(array.path) == whole
+    array.write_box(WITHIN, np.ones(tuple(WITHIN.size), "uint16"))
+    assert len((array.path / EDIT_LOG_NAME).read_bytes().splitlines()) == 3
+    assert (reopened(array).read_box(WITHIN) == 1).all()
+
+
+def test_a_line_that_is_none_of_a_log_is_named(array: ShardedArray) -> None:
+    with (array.path / EDIT_LOG_NAME).open("ab") as log:
+        log.write(b'{"key": 3}\n')
+    with pytest.raises(PropertiesError, match=r"manifest\.log.*key"):
+        reopened(array)
+
+
+# What it is
+
+
+@pytest.mark.parametrize(("axis_order", "end"), [({}, (24, 16, 8)), (OME, (17, 9, 3))], ids=["webknossos", "ome"])
+def test_a_resized_array_keeps_everything_else_in_its_metadata(
+    tmp_path: Path, axis_order: dict[str, int], end: tuple[int, int, int]
+) -> None:
+    array = ShardedArray.create(tmp_path / "1", described(axis_order=axis_order))
+    document = json.loads((array.path / "zarr.json").read_bytes())
+    document["attributes"] = {"kept": True}
+    (array.path / "zarr.json").write_text(json.dumps(document, indent=2))
+
+    array.resize(box((1, 1, 1), (16, 8, 2)))
+
+    after = json.loads((array.path / "zarr.json").read_bytes())
+    assert array.info.box.size_xyz == Vec3Int(end)
+    assert after["attributes"] == {"kept": True}
+    assert {**after, "shape": None} == {**document, "shape": None}
+    with pytest.raises(GeometryError, match="channels"):
+        array.resize(NormalizedBoundingBox((0, 0, 0, 0), (3, 8, 8, 8), ("c", "x", "y", "z")))
+
+
+def test_an_array_is_not_made_over_something_else(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ShardedArray.create(tmp_path / "empty", described())
+    with pytest.raises(StorageError, match="not empty"):
+        ShardedArray.create(tmp_path / "empty", described())
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == [MANIFEST_NAME, "zarr.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_axes_that_contradict_the_array_are_refused(array: ShardedArray) -> None:
+    with pytest.raises(PropertiesError, match="c, x, y, z"):
+        ShardedArray.open(array.path, OME)
+    with pytest.raises(PropertiesError, match="t"):
+        ShardedArray.open(array.path, {"t": 0, "c": 1, "x": 2, "y": 3, "z": 4})
