@@ -229,7 +229,7 @@ def test_an_offset_layer_lies_where_it_was_asked_for(request_: LayerRequest) -> 
 
 
 def test_slices_that_do_not_fit_the_memory_are_refused_with_both_figures(request_: LayerRequest) -> None:
-    with pytest.raises(PlanError, match=r"need \d+ MiB of memory even one at a time, the budget is 256 MiB"):
+    with pytest.raises(PlanError, match=r"need \d+ MiB of memory even in the smallest parts, the budget is 256 MiB"):
         plan_layer(request_, Compute(threads=2, memory_bytes=256 << 20))
 
 

@@ -50,16 +50,16 @@ def find_outside(array: StoredArray, box_in_mag: BoundingBox) -> Outside:
     layout = array.array_layout
     extent = BoundingBox(Vec3Int(0, 0, 0), array.size)
     strangers: list[str] = []
-    border: list[Vec3Int] = []
+    border: list[str] = []
     for shard in array.manifest.shards:
         cell = layout.shard_cell(shard.key)
         shard_box = BoundingBox(cell * array.shard_shape, array.shard_shape)
         if not _overlap(shard_box, box_in_mag):
             strangers.append(shard.key)
         elif not box_in_mag.contains_bbox(shard_box.intersected_with(extent)):
-            border.append(cell)
+            border.append(shard.key)
     stride = -(-len(border) // BORDER_SHARDS) or 1
-    voxels = (_voxel_outside(array, cell, box_in_mag, extent) for cell in border[::stride])
+    voxels = (_voxel_outside(array, key, box_in_mag, extent) for key in border[::stride])
     return Outside(
         voxel=next((voxel for voxel in voxels if voxel is not None), None),
         shards=tuple(strangers),
@@ -67,12 +67,11 @@ def find_outside(array: StoredArray, box_in_mag: BoundingBox) -> Outside:
     )
 
 
-def _voxel_outside(
-    array: StoredArray, cell: Vec3Int, box: BoundingBox, extent: BoundingBox
-) -> tuple[int, int, int] | None:
+def _voxel_outside(array: StoredArray, key: str, box: BoundingBox, extent: BoundingBox) -> tuple[int, int, int] | None:
     """Return a voxel of a shard that is not zero and lies outside of the box, but inside of the array."""
     layout = array.array_layout
-    index = ShardFile(layout, array.path / layout.shard_key(cell)).index
+    cell, array = layout.shard_cell(key), array.at(layout.shard_leading(key))
+    index = ShardFile(layout, array.path / key).index
     for position in np.flatnonzero(index[:, 0] != ABSENT):
         place = np.unravel_index(int(position), layout.index_shape)
         inside_shard = Vec3Int(*(int(part) for part in (place if layout.layout is Layout.WEBKNOSSOS else place[::-1])))

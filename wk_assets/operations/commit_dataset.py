@@ -19,6 +19,7 @@ from wk_assets.operations.layer_record import BOOKKEEPING, LayerRecord, ledger_l
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties, ScaleProperties
 from wk_assets.properties.element_class import element_class
 from wk_assets.properties.layer_properties import (
+    AdditionalAxisProperties,
     BoundingBoxProperties,
     DataFormat,
     LayerProperties,
@@ -137,8 +138,13 @@ def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path:
     return updated
 
 
+def _axes(record: LayerRecord) -> tuple[str, ...]:
+    """Give the dimensions of a layer's arrays, in storage order."""
+    return (*(name for name, _ in record.additional), *("czyx" if record.layout is Layout.OME else "cxyz"))
+
+
 def _layer_properties(record: LayerRecord) -> LayerProperties:
-    axes = tuple("czyx" if record.layout is Layout.OME else "cxyz")
+    axes = _axes(record)
     members: dict[str, Any] = {
         "name": record.layer_name,
         "category": record.category,
@@ -147,6 +153,11 @@ def _layer_properties(record: LayerRecord) -> LayerProperties:
         "mags": tuple(MagViewProperties.of_array(mag.to_mag(), f"./{mag.path}", axes) for mag in record.mags),
         "num_channels": record.channels,
         "element_class": element_class(record.dtype, record.channels),
+        "additional_axes": tuple(
+            AdditionalAxisProperties(name=name, bounds=(0, extent), index=index)
+            for index, (name, extent) in enumerate(record.additional)
+        )
+        or None,
     }
     if record.category == "segmentation":
         return SegmentationLayerProperties(**members, largest_segment_id=record.largest_segment_id)
@@ -179,7 +190,7 @@ def _write_groups(request: DatasetRequest, records: tuple[LayerRecord, ...]) -> 
             paths={mag.to_mag(): mag.path.removeprefix(f"{record.layer_name}/") for mag in record.mags},
             dtype=record.dtype,
             channels=record.channels,
-            axes=tuple("czyx" if record.layout is Layout.OME else "cxyz"),
+            axes=_axes(record),
             window=_window(record) if record.category == "color" else None,
             mode=record.mode.value,
             source_image=f"../{images[0]}" if images else None,

@@ -26,9 +26,10 @@ out (`storage.shard`), who may run and how the result becomes visible (`run_laye
 import time
 from array import array
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from math import prod
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -58,6 +59,18 @@ class PassResult:
     facts: tuple[SliceFact, ...]
     read_bytes: int
     written_bytes: int
+
+    @classmethod
+    def joined(cls, results: Sequence["PassResult"]) -> "PassResult":
+        """Put together what passes at several positions of one plan built."""
+        return cls(
+            shards=tuple(
+                tuple(chain.from_iterable(entries)) for entries in zip(*(r.shards for r in results), strict=True)
+            ),
+            facts=tuple(fact for result in results for fact in result.facts),
+            read_bytes=sum(result.read_bytes for result in results),
+            written_bytes=sum(result.written_bytes for result in results),
+        )
 
 
 @dataclass(slots=True)

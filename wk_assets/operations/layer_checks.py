@@ -15,7 +15,7 @@ from wk_assets.errors import PropertiesError, WkAssetsError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.operations.array_findings import Level, compare_mags, find_outside, slice_maximum, slice_zero_run
 from wk_assets.operations.declared_segment_id import declared_segment_id
-from wk_assets.operations.layer_record import LayerRecord, LayerStatistics, MagRecord
+from wk_assets.operations.layer_record import LayerRecord, LayerStatistics, MagRecord, SliceFact
 from wk_assets.operations.layer_request import Category
 from wk_assets.operations.slice_suspicions import (
     blank_slices,
@@ -87,9 +87,15 @@ class _Subject:
         return self.record.statistics
 
     @property
+    def rows(self) -> tuple[SliceFact, ...]:
+        """One row of statistics per slice; of a layer with additional axes those of the first position of each."""
+        slices = self.statistics.slices
+        return tuple(row for row in slices if row.at == slices[0].at)
+
+    @property
     def filled(self) -> frozenset[int]:
         """Slices that the import filled; they are named by `missing_slices`, and by no other check."""
-        return frozenset(problem.z for problem in self.record.problems)
+        return frozenset(problem.z for problem in self.record.problems if problem.at == self.rows[0].at)
 
 
 def check_names(category: Category) -> tuple[str, ...]:
@@ -222,10 +228,10 @@ def _largest_segment_id(subject: _Subject) -> _Answer:
         return _Answer(
             False, f"the largest segment id is declared as {declared}, but the data's is {greatest}", evidence
         )
-    place = next(row.z for row in rows if row.maximum == greatest)
+    place, at = next((row.z, row.at) for row in rows if row.maximum == greatest)
     mag, array = subject.arrays[0]
     box = mag.box_in_mag.to_box()
-    read_back = slice_maximum(array, box, box.topleft[2] + place - rows[0].z)
+    read_back = slice_maximum(array.at(at), box, box.topleft[2] + place - rows[0].z)
     evidence |= {"slice": place, "read_back": str(read_back)}
     if read_back != greatest:
         return _Answer(
@@ -255,8 +261,8 @@ def _missing_slices(subject: _Subject) -> _Answer:
 
 
 def _dark_slices(subject: _Subject) -> _Answer:
-    rows = [row for row in subject.statistics.slices if row.z not in subject.filled]
-    total = len(subject.statistics.slices)
+    rows = [row for row in subject.rows if row.z not in subject.filled]
+    total = len(subject.rows)
     dark = dark_slices(rows)
     partly, examined_all = _partly_black(subject)
     evidence: Evidence = {
@@ -284,7 +290,7 @@ def _are(things: Sequence[object]) -> str:
 
 def _partly_black(subject: _Subject) -> tuple[tuple[int, ...], bool]:
     """Find the slices whose zeros became suddenly more, and stand in one long row (and whether all were looked at)."""
-    rows = subject.statistics.slices
+    rows = subject.rows
     kept = [row for row in rows if row.z not in subject.filled]
     candidates = partly_black_candidates(kept, EXAMINED_SLICES + 1)
     avoided = {*candidates, *blank_slices(kept)}
@@ -304,8 +310,8 @@ def _partly_black(subject: _Subject) -> tuple[tuple[int, ...], bool]:
 
 
 def _contrast_jumps(subject: _Subject) -> _Answer:
-    rows = [row for row in subject.statistics.slices if row.z not in subject.filled]
-    total = len(subject.statistics.slices)
+    rows = [row for row in subject.rows if row.z not in subject.filled]
+    total = len(subject.rows)
     jumps = contrast_jumps(rows, frozenset(blank_slices(rows)))
     evidence: Evidence = {"slices": total, "jumps": len(jumps)}
     if not jumps:

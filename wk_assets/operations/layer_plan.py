@@ -26,7 +26,7 @@ from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, Lay
 from wk_assets.operations.memory_plan import fit_memory
 from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, plan_pyramid
 from wk_assets.readers.open_volume import open_volume
-from wk_assets.readers.volume import VolumeDescription, VolumeSource
+from wk_assets.readers.volume import RowAccess, VolumeDescription, VolumeSource
 from wk_assets.storage.manifest import Manifest, damaged_shards
 from wk_assets.storage.shard import checksum_of
 
@@ -85,7 +85,9 @@ class PassPlan:
     @property
     def read_voxels(self) -> int:
         """Voxels that are read; of a redo those that are made."""
-        return prod(self.pyramid.levels[0].box.size) if self.redo is None else self.redo.voxels
+        if self.redo is not None:
+            return self.redo.voxels
+        return prod(self.pyramid.levels[0].box.size) * len(self.pyramid.positions())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class LayerPlan:
     read_from: Path  # the dataset whose stored mags are read, if any
     read_checksums: bool = False  # whether "up to date" rests on the bytes of the shards, or on their sizes
     estimate: LayerEstimate | None = None  # filled by `estimate_layer`, which has to read some voxels for it
+    additional: tuple[tuple[str, int], ...] = ()  # name and extent of axes beyond c, x, y, z, slowest first
 
     @property
     def raw_bytes(self) -> int:
@@ -140,8 +143,13 @@ def plan_layer(
     description = _describe(request.source) if importing and request.source is not None else None
     box, channels, dtype = _extent(request, description, record)
     array = request.array.fitted_to(box.size)
-    mags = _plan_mags(request, array, chosen, record, description, box, channels, dtype, read_checksums=read_checksums)
-    passes = plan_passes(request, array, mags, box, channels, dtype, compute)
+    additional = description.additional if description else record.additional if record else ()
+    positions = prod(extent for _, extent in additional)
+    mags = _plan_mags(
+        request, array, chosen, record, description, box, channels, dtype, positions, read_checksums=read_checksums
+    )
+    access = description.rows if description else None
+    passes = plan_passes(request, array, mags, box, channels, dtype, compute, additional=additional, access=access)
     peak = max((one.memory.peak_bytes for one in passes), default=0)
     return LayerPlan(
         request=request,
@@ -155,6 +163,7 @@ def plan_layer(
         peak_memory_bytes=peak,
         read_from=request.dataset_path,
         read_checksums=read_checksums,
+        additional=additional,
     )
 
 
@@ -195,9 +204,11 @@ def _plan_mags(
     box: BoundingBox,
     channels: int,
     dtype: np.dtype[Any],
+    positions: int,
     *,
     read_checksums: bool,
 ) -> tuple[MagPlan, ...]:
+    """Plan each mag. `positions`: along all additional axes together."""
     plans: dict[Mag, MagPlan] = {}
     for position, mag in enumerate(request.mags):
         if mag not in chosen:
@@ -228,8 +239,8 @@ def _plan_mags(
             voxels_key=voxels_key,
             parent_key=parent_key,
             box_in_mag=in_mag,
-            shards=prod(ShardGrid(array.shard_shape).covering(in_mag).size // array.shard_shape),
-            raw_bytes=prod(in_mag.size) * channels * dtype.itemsize,
+            shards=prod(ShardGrid(array.shard_shape).covering(in_mag).size // array.shard_shape) * positions,
+            raw_bytes=prod(in_mag.size) * channels * positions * dtype.itemsize,
             path=path,
             up_to_date=up_to_date,
         )
@@ -252,6 +263,8 @@ def _source_identity(selection: VolumeSource, description: VolumeDescription) ->
         "channels": description.channels,
         "dtype": description.dtype.name,
     }
+    if description.additional:
+        voxels["additional"] = [list(axis) for axis in description.additional]
     return voxels | selection.identity()
 
 
@@ -291,8 +304,14 @@ def plan_passes(
     channels: int,
     dtype: np.dtype[Any],
     compute: Compute,
+    *,
+    additional: tuple[tuple[str, int], ...] = (),
+    access: RowAccess | None = None,
 ) -> tuple[PassPlan, ...]:
-    """Plan the passes that make those of the mags that are not up to date. Raises PlanError for too small a budget."""
+    """Plan the passes that make those of the mags that are not up to date. Raises PlanError for too small a budget.
+
+    `access`: how the images are read, if any are.
+    """
     chains: list[list[MagPlan]] = []
     for plan in mags:
         if plan.up_to_date:
@@ -317,8 +336,14 @@ def plan_passes(
             chunk_shape=array.chunk_shape,
             shard_shape=array.shard_shape,
             zstd_level=array.zstd_level,
+            additional=additional,
         )
-        memory = fit_memory(pyramid, threads=compute.threads, budget_bytes=compute.memory_bytes)
+        memory = fit_memory(
+            pyramid,
+            threads=compute.threads,
+            budget_bytes=compute.memory_bytes,
+            access=access if parent is None else None,
+        )
         passes.append(PassPlan(parent=parent, pyramid=pyramid, memory=memory, mags=tuple(chain)))
     return tuple(passes)
 

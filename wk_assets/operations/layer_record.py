@@ -108,7 +108,10 @@ def _nan_last(value: float) -> tuple[bool, float]:
 
 
 class LayerStatistics(_Record):
-    """The finest mag in numbers, slice by slice, as they were measured while it was imported."""
+    """The finest mag in numbers, slice by slice, as they were measured while it was imported.
+
+    Slices are in the order of their positions along additional axes, then of z.
+    """
 
     slices: tuple[SliceFact, ...]
 
@@ -161,7 +164,7 @@ class MagRecord(_Record):
 
 
 class LayerRecord(_Record):
-    """All that is published of one layer, mags finest first."""
+    """All that is published of one layer, mags finest first. Boxes say nothing of additional axes: these are stored whole."""
 
     format: Literal[1] = 1
     layer_name: str
@@ -176,6 +179,7 @@ class LayerRecord(_Record):
     layout: Layout
     mode: DownsamplingMode
     source_format: str
+    additional: tuple[tuple[str, int], ...] = ()  # name and extent of each axis before the channels
     mags: tuple[MagRecord, ...]
     sources: tuple[SourceRecord, ...]
     statistics: LayerStatistics | None

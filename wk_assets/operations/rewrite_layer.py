@@ -69,6 +69,7 @@ def plan_rewrite(
         read_bytes=sum(stored[one.mags[0].mag] for one in passes),
         peak_memory_bytes=max((one.memory.peak_bytes for one in passes), default=0),
         read_from=dataset_path,
+        additional=record.additional,
     )
 
 
@@ -106,7 +107,8 @@ def _plan_mag(
         voxels_key=mag.voxels_key,
         parent_key=mag.parent_key,
         box_in_mag=box,
-        shards=prod(ShardGrid(settings.shard_shape).covering(box).size // settings.shard_shape),
+        shards=prod(ShardGrid(settings.shard_shape).covering(box).size // settings.shard_shape)
+        * prod(extent for _, extent in record.additional),
         raw_bytes=mag.raw_bytes,
         path=path,
         up_to_date=up_to_date,
@@ -126,6 +128,7 @@ def _plan_pass(
         chunk_shape=settings.chunk_shape,
         shard_shape=settings.shard_shape,
         zstd_level=settings.zstd_level,
+        additional=record.additional,
     )
     return PassPlan(
         parent=mag.mag,

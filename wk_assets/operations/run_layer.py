@@ -48,6 +48,7 @@ from wk_assets.storage.shard import ShardEntry, copy_shard
 from wk_assets.storage.stored_array import StoredArray
 
 _RESULT_NAME = "result.json"
+_SourceAt = Callable[[tuple[int, ...]], SlabSource]  # the source of a position along the additional axes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,16 +142,24 @@ def _build(
         remove_tree(staging)
     make_directory(staging)
 
-    def run(source: SlabSource) -> PassResult:
-        return Engine(
-            plan=one.pyramid,
-            mode=plan.request.mode,
-            source=source,
-            staging=staging,
-            memory=one.memory.within(compute.threads),
-            listener=listener,
-            checkpoint_bytes=checkpoint_bytes,
-        ).run()
+    def run(source_at: _SourceAt) -> PassResult:
+        positions = one.pyramid.positions()
+        voxels = one.read_voxels // len(positions)
+        return PassResult.joined(
+            [
+                Engine(
+                    plan=one.pyramid,
+                    mode=plan.request.mode,
+                    source=source_at(leading),
+                    staging=staging,
+                    memory=one.memory.within(compute.threads),
+                    listener=_shifted(listener, number * voxels, one.read_voxels),
+                    checkpoint_bytes=checkpoint_bytes,
+                    leading=leading,
+                ).run()
+                for number, leading in enumerate(positions)
+            ]
+        )
 
     if one.parent is None:
         built = _import(plan, one, run)
@@ -170,12 +179,13 @@ def _build(
     return built
 
 
-def _import(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResult]) -> _Built:
+def _import(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResult]) -> _Built:
     request = plan.request
     if request.source is None:
         raise PlanError(f"layer {request.layer_name!r}: the plan imports, but names no source")
     with open_volume(request.source) as reader:
-        result = run(ImageSource(reader, request.topleft))
+        rows = one.memory.load_rows
+        result = run(lambda leading: ImageSource(reader, request.topleft, at=leading, rows=rows))
         digests = reader.digests()
         files = reader.description.files
     digests |= {fact.file: fact.digest for fact in result.facts if fact.file is not None and fact.digest is not None}
@@ -197,7 +207,7 @@ def _import(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResu
     )
 
 
-def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResult]) -> _Built:
+def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResult]) -> _Built:
     request = plan.request
     record = read_layer_record(plan.read_from, request.layer_name)
     stored = record.mag(one.parent) if record is not None and one.parent is not None else None
@@ -206,7 +216,7 @@ def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[SlabSource], PassResu
             f"layer {request.layer_name!r}: the mag that the plan reads is no longer in the ledger; plan again"
         )
     array = StoredArray.open(plan.read_from / stored.path)
-    result = run(StoredSource(array, one.pyramid.levels[0].box))
+    result = run(lambda leading: StoredSource(array, one.pyramid.levels[0].box, leading=leading))
     return _Built(
         shards=_by_name(one.mags, result.shards),
         facts=(),
@@ -238,7 +248,12 @@ def _copy(plan: LayerPlan, one: PassPlan, staging: Path) -> _Built:
 
 
 def _redo(
-    plan: LayerPlan, one: PassPlan, redo: PlannedRedo, staging: Path, compute: Compute, listener: ProgressListener | None
+    plan: LayerPlan,
+    one: PassPlan,
+    redo: PlannedRedo,
+    staging: Path,
+    compute: Compute,
+    listener: ProgressListener | None,
 ) -> _Built:
     request, mag = plan.request, one.mags[0].mag
     record = read_layer_record(request.dataset_path, request.layer_name)
@@ -258,9 +273,7 @@ def _redo(
         compute=compute,
         listener=listener,
     )
-    return _Built(
-        shards={mag.to_layer_name(): shards}, facts=(), sources=(), read_bytes=0, written_bytes=written_bytes
-    )
+    return _Built(shards={mag.to_layer_name(): shards}, facts=(), sources=(), read_bytes=0, written_bytes=written_bytes)
 
 
 def _by_name(mags: Iterable[MagPlan], shards: Iterable[tuple[ShardEntry, ...]]) -> dict[str, tuple[ShardEntry, ...]]:
@@ -345,6 +358,7 @@ def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built) -> LayerRecor
         layout=request.array.layout,
         mode=request.mode,
         source_format=plan.description.format if plan.description else "",
+        additional=plan.additional,
         mags=tuple(mags[mag] for mag in order if mag in request.mags),
         sources=built.sources,
         statistics=LayerStatistics(slices=built.facts),

@@ -113,9 +113,8 @@ class StoredSource:
     """Load a mag that is stored already, rows of chunks at a time, at one position along its additional axes."""
 
     def __init__(self, array: StoredArray, box_in_mag: BoundingBox, *, leading: tuple[int, ...] = ()) -> None:
-        self._array = array
+        self._array = array.at(leading) if leading else array
         self._box = box_in_mag
-        self._leading = leading
 
     def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
         """Return one task per row of chunks, or part of it if it is long; there is nothing to say of single slices."""
@@ -131,7 +130,7 @@ class StoredSource:
 
     def _load(self, z: Range, y: Range, x: Range, out: NDArray[Any]) -> tuple[SliceFact, ...]:
         box = BoundingBox((x[0], y[0], z[0]), (x[1] - x[0], y[1] - y[0], z[1] - z[0]))
-        self._array.read_into(box, out, self._leading)
+        self._array.read_into(box, out)
         return ()
 
 
