@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-import numpy as np
 from numpy.typing import DTypeLike
-from upath import UPath
 
-from wk_assets.dataset.attachment import AnyPath, Attachment
-from wk_assets.operations.agglomerate_graph import AgglomerateGraph
+from wk_assets.dataset.attachment import Attachment
+from wk_assets.operations.agglomerate_graph import AgglomerateGraph, agglomerate_arrays, graph_of
 from wk_assets.properties.layer_properties import AttachmentDataFormat
+from wk_assets.storage.agglomerate_file import read_agglomerates, write_agglomerates
+from wk_assets.storage.local_path import Location, local_path
 
 
 class TakesAgglomerates(Protocol):
@@ -36,14 +36,17 @@ class AgglomerateAttachment(Attachment):
 
     @classmethod
     def create(
-        cls, path: AnyPath, graph: AgglomerateGraph, *, segmentation_dtype: DTypeLike = "uint32"
+        cls, path: Location, graph: AgglomerateGraph, *, segmentation_dtype: DTypeLike = "uint32"
     ) -> "AgglomerateAttachment":
         """Write a Zarr v3 agglomerate file at `path`, which must not exist; the attachment is named after it.
 
-        `segmentation_dtype`: that of the layer, uint32 or uint64 (smaller ones are stored as uint32). The file is visible once
-        it is whole and on the disk. Raises InputError for a graph that it can not hold, StorageError.
+        `segmentation_dtype`: that of the layer, uint32 or uint64. The file is there once it is whole and on the disk. Raises
+        InputError for a graph that it can not hold or if there is something at `path`, RemoteLocationError, StorageError.
         """
-        raise NotImplementedError
+        target = local_path(path).absolute()
+        attachment = cls.from_path_and_name(target, target.name, data_format=AttachmentDataFormat.Zarr3)
+        write_agglomerates(target, agglomerate_arrays(graph, segmentation_dtype))
+        return attachment
 
     @classmethod
     def create_and_add_to(
@@ -53,8 +56,8 @@ class AgglomerateAttachment(Attachment):
         return layer.attachments.create_agglomerate(name, graph)
 
     def to_graph(self) -> AgglomerateGraph:
-        """Read the whole file (Zarr v3 or HDF5) as a graph. Raises PropertiesError if it is not an agglomerate file."""
-        raise NotImplementedError
+        """Read the whole file, Zarr v3 or HDF5, as a graph.
 
-
-_ = (np, UPath, AttachmentDataFormat)
+        Raises NotADatasetError if there is none, PropertiesError if it is not an agglomerate file, RemoteLocationError.
+        """
+        return graph_of(read_agglomerates(local_path(self.path), self.data_format))

@@ -7,7 +7,6 @@ the dataset `./layer/meshes/name.hdf5`, elsewhere absolute or a URL.
 
 import os.path
 import re
-from os import PathLike
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -15,10 +14,11 @@ from upath import UPath
 
 from wk_assets.errors import InvalidNameError, PropertiesError
 from wk_assets.properties.layer_properties import AttachmentDataFormat, AttachmentProperties
+from wk_assets.storage.local_path import Location, is_local, local_path
+from wk_assets.storage.properties_file import stated_location
 
 ContainerName = Literal["agglomerates", "meshes", "segment_index", "cumsum", "connectomes"]
 TypeName = Literal["mesh", "agglomerate", "segmentIndex", "connectome", "cumsum"]
-AnyPath = str | PathLike[str] | UPath
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _SUFFIXES = {AttachmentDataFormat.HDF5: ".hdf5", AttachmentDataFormat.JSON: ".json"}
@@ -50,11 +50,11 @@ class Attachment:
     @classmethod
     def from_path_and_name(
         cls,
-        path: AnyPath,
+        path: Location,
         name: str,
         *,
         data_format: AttachmentDataFormat,
-        dataset_path: AnyPath | None = None,
+        dataset_path: Location | None = None,
     ) -> Self:
         """Name what lies at `path`: absolute, a URL, or relative to `dataset_path` (without one: to the working directory).
 
@@ -63,12 +63,14 @@ class Attachment:
         """
         check_attachment_name(name)
         known = AttachmentDataFormat(data_format)
-        if dataset_path is None:
+        if dataset_path is not None:
+            root = local_path(dataset_path)
+            location = attachment_location(path, root, name=name)
+            stated = stated_path(location, root)
+        else:
             location = UPath(path)
-            location = UPath(location.absolute()) if is_local(location) else location
-            return cls(AttachmentProperties(name=name, path=str(location), data_format=known), location)
-        location = attachment_location(path, UPath(dataset_path), name=name)
-        stated = stated_path(location, UPath(dataset_path))
+            location = UPath(local_path(location).absolute()) if is_local(location) else location
+            stated = str(location)
         return cls(AttachmentProperties(name=name, path=stated, data_format=known), location)
 
     @classmethod
@@ -126,9 +128,14 @@ class ConnectomeAttachment(Attachment):
     type_name = "connectome"
 
 
+def is_attachment_name(name: str) -> bool:
+    """Say whether an attachment may have this name; see `check_attachment_name`."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_attachment_name(name: str) -> str:
     """Give the name back if an attachment may have it: letters, digits, `_ - .`, no dot first. Raises InvalidNameError."""
-    if not _NAME.fullmatch(name):
+    if not is_attachment_name(name):
         raise InvalidNameError(
             f"attachment name {name!r} can not be a file's name everywhere; allowed are letters, digits, '_', '-', '.', "
             "no dot at the start, 200 characters at most"
@@ -136,7 +143,7 @@ def check_attachment_name(name: str) -> str:
     return name
 
 
-def attachment_location(path: AnyPath, dataset_path: UPath, *, name: str) -> UPath:
+def attachment_location(path: Location, dataset_path: Path, *, name: str) -> UPath:
     """Find what `path` means for a dataset: an absolute path and a URL as they are, others within the dataset.
 
     `..` is resolved as text. Raises PropertiesError, naming the attachment, for a relative path that leaves the dataset:
@@ -146,26 +153,16 @@ def attachment_location(path: AnyPath, dataset_path: UPath, *, name: str) -> UPa
     location = UPath(path)
     if not is_local(location):
         return location
-    if location.is_absolute():
-        return UPath(os.path.normpath(location))
-    inside = os.path.normpath(location)
+    inside = os.path.normpath(location.path)
+    if os.path.isabs(inside):  # noqa: PTH117 - a text, not a path
+        return UPath(inside)
     if inside == ".." or inside.startswith("../"):
         raise PropertiesError(
             f"attachment {name!r}: path {str(path)!r} leaves the dataset {dataset_path}; name a place elsewhere absolutely"
         )
-    return dataset_path / inside
+    return UPath(os.path.join(dataset_path, inside))  # noqa: PTH118 - of a Path, UPath would not make one for places
 
 
-def stated_path(location: UPath, dataset_path: UPath) -> str:
+def stated_path(location: UPath, dataset_path: Path) -> str:
     """Say where an attachment lies, as datasource-properties.json does: `./…` inside of the dataset, else in full."""
-    if not is_local(location):
-        return str(location)
-    absolute, root = Path(os.path.abspath(location)), Path(os.path.abspath(dataset_path))  # noqa: PTH100 - links stay
-    if absolute.is_relative_to(root):
-        return f"./{absolute.relative_to(root).as_posix()}"
-    return absolute.as_posix()
-
-
-def is_local(location: UPath) -> bool:
-    """Say whether a place is on this machine's file systems, not behind a URL."""
-    return location.protocol in {"", "file"}
+    return stated_location(dataset_path, local_path(location)) if is_local(location) else str(location)

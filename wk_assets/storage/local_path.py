@@ -29,3 +29,8 @@ def local_path(location: Location) -> Path:
 def is_url(text: str) -> bool:
     """Say whether a text names a place by a URL that is not a local file."""
     return "://" in text and not text.startswith("file://")
+
+
+def is_local(location: UPath) -> bool:
+    """Say whether a location is on this machine's file systems, not behind a URL."""
+    return location.protocol in {"", "file", "local"}
