@@ -1,0 +1,153 @@
+"""Mags that the engine made and somebody edited afterwards: their bytes, what verify says, what a plan makes of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.operations import crash_lab
+from tests.operations.arrays import ArraySource
+from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
+from wk_assets.geometry.mag import Mag
+from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.compute import Compute
+from wk_assets.operations.engine import Engine
+from wk_assets.operations.layer_plan import plan_layer
+from wk_assets.operations.layer_request import LayerRequest
+from wk_assets.operations.memory_plan import fit_memory
+from wk_assets.operations.pyramid_plan import plan_pyramid
+from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.verify import verify_dataset
+from wk_assets.storage.array_layout import Layout
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
+from wk_assets.storage.sharded_array import ShardedArray
+
+COMPUTE = Compute(threads=2)
+CXYZ = ("c", "x", "y", "z")
+
+
+def shards_of(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in (path / "c").rglob("*") if file.is_file()}
+
+
+def sparse(shape: tuple[int, ...]) -> NDArray[Any]:
+    voxels = np.random.default_rng(3).integers(0, 5, shape).astype("uint16")
+    voxels[:, :, 30:, 20:] = 0
+    return voxels
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", list(Layout))
+def test_an_array_that_was_written_in_pieces_has_the_bytes_of_one_that_the_engine_made(
+    tmp_path: Path, layout: Layout, channels: int
+) -> None:
+    voxels, topleft = sparse((channels, 40, 50, 45)), Vec3Int(3, 5, 7)
+    box = BoundingBox(topleft, (45, 50, 40))
+    plan = plan_pyramid(
+        box=box,
+        mags=[Mag(1)],
+        stored=[True],
+        layout=layout,
+        channels=channels,
+        dtype=voxels.dtype,
+        chunk_shape=Vec3Int(8, 8, 8),
+        shard_shape=Vec3Int(32, 16, 32),
+        zstd_level=3,
+    )
+    memory = fit_memory(plan, threads=2, budget_bytes=4 << 30)
+    source = ArraySource(voxels, topleft)
+    Engine(plan=plan, mode=DownsamplingMode.MEDIAN, source=source, staging=tmp_path / "made", memory=memory).run()
+    path = tmp_path / "edited"
+    path.mkdir()
+    (path / "zarr.json").write_bytes(plan.levels[0].layout.to_zarr_json())
+    (path / MANIFEST_NAME).write_bytes(Manifest(content_key="k", shards=()).to_bytes())
+
+    array = ShardedArray.open(path)
+    whole = voxels.transpose(0, 3, 2, 1)
+    pieces = list(box.chunk(Vec3Int(17, 13, 11)))
+    for place in np.random.default_rng(1).permutation(len(pieces)).tolist():
+        piece = pieces[place].normalize_axes(channels)
+        array.write_box(piece, whole[piece.offset((0, *(-topleft))).to_slices()])
+
+    assert shards_of(path) == shards_of(tmp_path / "made" / "1")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> LayerRequest:
+    """Make and commit a dataset of one layer with three mags."""
+    crash_lab.write_slices(tmp_path / "inbox", 40)
+    request = crash_lab.request_of(tmp_path / "inbox", tmp_path / "dataset")
+    run_layer(plan_layer(request, COMPUTE), COMPUTE)
+    commit(request)
+    return request
+
+
+def commit(request: LayerRequest) -> None:
+    commit_dataset(
+        DatasetRequest(
+            dataset_path=request.dataset_path,
+            name="dataset",
+            voxel_size=request.voxel_size,
+            layer_names=(request.layer_name,),
+            layout=request.array.layout,
+        )
+    )
+
+
+def edit(request: LayerRequest, value: int = 77) -> ShardedArray:
+    array = ShardedArray.open(request.dataset_path / "color" / "1")
+    box = NormalizedBoundingBox((0, 3, 4, 5), (1, 6, 7, 8), CXYZ)
+    array.write_box(box, np.full(tuple(box.size), value, array.info.voxel_type))
+    return array
+
+
+def test_verify_tells_edits_from_damage(made: LayerRequest) -> None:
+    array = edit(made)
+
+    report = verify_dataset(made.dataset_path, COMPUTE)
+    assert report.passed
+    assert report.edited == (("color", Mag(1)),)
+
+    edited = next(shard.key for shard in Manifest.load(array.path).shards)
+    whole = (array.path / edited).read_bytes()
+    for bit in np.random.default_rng(4).integers(0, 8 * len(whole), 20).tolist():
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (array.path / edited).write_bytes(damaged)
+        report = verify_dataset(made.dataset_path, COMPUTE)
+        assert report.damaged == (("color", Mag(1)),)
+        assert len(report.findings) == 1
+        assert f"color/1/{edited}" in report.findings[0]
+    (array.path / edited).unlink()
+    assert f"color/1/{edited}: is missing" in verify_dataset(made.dataset_path, COMPUTE).findings
+
+
+def test_what_is_edited_while_verify_looks_is_no_damage(made: LayerRequest) -> None:
+    values = iter(range(1, 1000))
+
+    report = verify_dataset(
+        made.dataset_path, Compute(threads=1), listener=lambda _done, _total: edit(made, next(values)) and None
+    )
+
+    assert report.passed
+
+
+def test_an_edited_mag_is_replaced_by_a_new_version_only_by_a_run_that_somebody_asks_for(made: LayerRequest) -> None:
+    """The run leaves the edited array where it is: servers cache by path, and what a person did is not overwritten."""
+    array = edit(made)
+    before = shards_of(array.path)
+
+    plan = plan_layer(made, COMPUTE)
+    assert not plan.up_to_date
+    (finest,) = [mag for mag in plan.mags if mag.mag == Mag(1)]
+    assert finest.path != "color/1"
+    assert shards_of(array.path) == before
+
+    run_layer(plan, COMPUTE)
+    assert shards_of(array.path) == before
+    commit(made)
+    assert verify_dataset(made.dataset_path, COMPUTE).edited == ()
