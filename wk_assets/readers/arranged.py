@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wk_assets.errors import InputError
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import (
     MeasuredVoxelSize,
     RowAccess,
@@ -20,6 +21,7 @@ from wk_assets.readers.volume import (
     SliceRecord,
     VolumeDescription,
     VolumeReader,
+    VolumeSource,
 )
 
 
@@ -251,3 +253,34 @@ def _swapped(measured: MeasuredVoxelSize | None) -> MeasuredVoxelSize | None:
         return measured
     x, y, z = measured.voxel_size.factor
     return replace(measured, voxel_size=VoxelSize((y, x, z), measured.voxel_size.unit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrangedSource:
+    """Name a source and how it is arranged."""
+
+    source: VolumeSource
+    arrangement: Arrangement
+
+    @property
+    def voxel_size(self) -> MeasuredVoxelSize | None:
+        """Give the voxel size that settings state, if they do: that of the arranged volume."""
+        return self.source.voxel_size
+
+    def open(self) -> ArrangedVolume:
+        """Open the source. Raises what it raises, InputError for a position that it does not have."""
+        reader = open_volume(self.source)
+        try:
+            return ArrangedVolume(reader, self.arrangement)
+        except BaseException:
+            reader.close()
+            raise
+
+    def identity(self) -> dict[str, Any]:
+        """Say what besides the files decides the voxels."""
+        return self.source.identity() | {"arranged": self.arrangement.identity()}
+
+
+def arranged(source: VolumeSource, arrangement: Arrangement) -> VolumeSource:
+    """Arrange a source; one that is to stay as it is stays itself."""
+    return source if arrangement.changes_nothing else ArrangedSource(source=source, arrangement=arrangement)
