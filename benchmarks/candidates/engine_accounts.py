@@ -27,7 +27,7 @@ from wk_assets.operations.slab_sources import ImageSource, LoadTask
 # Where it is defined, its name there, its account. What is gone is told in the answer, so that a stale list is seen.
 PLACES = (
     ("wk_assets.kernels.statistics", "slice_statistics", "statistics"),
-    ("wk_assets.kernels.pack", "pack_chunk_row", "pack"),
+    ("wk_assets.kernels.pack", "pack_chunks", "pack"),
     ("wk_assets.kernels.downsample", "downsample", "downsample"),
     ("wk_assets.storage.chunk_codec", "ChunkCodec.encode", "encode"),
     ("wk_assets.storage.shard", "ShardBuilder.append", "write and checksum"),

@@ -4,27 +4,37 @@ No threads and no order of things here: that is the engine's. All coordinates ar
 """
 
 from collections import deque
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wk_assets.errors import ShardCorruptError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.kernels.pack import pack_chunk_row
+from wk_assets.kernels.pack import pack_chunks
 from wk_assets.operations.pyramid_plan import LevelPlan
 from wk_assets.operations.slab_stores import Band, Range, SlabStore
+from wk_assets.storage.array_layout import ArrayLayout
 from wk_assets.storage.chunk_codec import ChunkCodec
 from wk_assets.storage.shard import ShardBuilder, ShardEntry, ShardFile, checksum_of
 from wk_assets.storage.stored_array import box_window, chunk_cells
 
+PACKED_BYTES = 256 << 10
+
 EncodedRow = tuple[Vec3Int, list[int], list[bytes]]  # shard cell, positions in its index, encoded chunks
+
+
+class _Scratch:
+    """Hold chunks that are packed together: few enough to be still in a core's second-level cache when they are encoded."""
+
+    def __init__(self, layout: ArrayLayout) -> None:
+        cx, cy, cz = layout.chunk_shape
+        self.capacity = max(1, min(layout.chunks_per_shard.x, PACKED_BYTES // layout.chunk_bytes))
+        self.packed = np.empty((self.capacity, layout.channels, cz, cy, cx), layout.dtype)
+        self.used = np.empty(self.capacity, np.bool_)
 
 
 class PyramidLevel:
@@ -39,7 +49,7 @@ class PyramidLevel:
         self.slab = 0  # index of the slab that is being filled
         self.open: dict[str, ShardBuilder] = {}
         self.done: dict[str, ShardEntry] = {}
-        self._scratch: deque[tuple[NDArray[Any], NDArray[np.bool_]]] = deque()
+        self._scratch: deque[_Scratch] = deque()  # a thread takes one and puts it back
 
     @property
     def z_range(self) -> tuple[int, int]:
@@ -65,44 +75,48 @@ class PyramidLevel:
         z0, z1 = (z - self.z_range[0] for z in self.valid_z)
         y0, y1 = plan.box.topleft.y - plan.origin_y, plan.box.bottomright.y - plan.origin_y
         x0, x1 = plan.box.topleft.x - plan.origin_x, plan.box.bottomright.x - plan.origin_x
-        window = band.voxels[..., columns[0] - band.column : columns[1] - band.column]
-        packed, used = self._borrow_scratch((columns[1] - columns[0]) // cx)
-        valid = (z0, z1), (y0 - band.row, y1 - band.row), (max(x0 - columns[0], 0), max(x1 - columns[0], 0))
+        valid = (z0, z1), (y0 - band.row, y1 - band.row), (x0 - band.column, x1 - band.column)
+        runs = self._runs(columns)
+        scratch = self._scratch.pop() if self._scratch else _Scratch(layout)
         encoded: list[EncodedRow] = []
         for z in range(z0 // cz * cz, z1, cz):
+            chunk_z = (z + self.z_range[0]) // cz
             for y in range(max(rows[0], y0 // cy * cy), min(rows[1], y1), cy):
-                pack_chunk_row(window, (z, y - band.row), valid, (cz, cy, cx), packed, used)
-                corner = (
-                    Vec3Int(plan.origin_x + columns[0], y + plan.origin_y, z + self.z_range[0]) // layout.chunk_shape
-                )
-                encoded.extend(self._encode_row(corner, packed, used))
-        self._scratch.append((packed, used))
+                chunk_y = (y + plan.origin_y) // cy
+                for shard_x, first, stop in runs:
+                    cell, position, step = self._place(shard_x, first, chunk_y, chunk_z)
+                    positions: list[int] = []
+                    chunks: list[bytes] = []
+                    for start in range(first, stop, scratch.capacity):
+                        count = min(scratch.capacity, stop - start)
+                        corner = (z, y - band.row, start * cx - plan.origin_x - band.column)
+                        packed, used = scratch.packed[:count], scratch.used[:count]
+                        pack_chunks(band.voxels, corner, valid, packed, used)
+                        for i in used.nonzero()[0].tolist():
+                            positions.append(position + (start - first + i) * step)
+                            chunks.append(self.codec.encode(packed[i]))
+                    if chunks:
+                        encoded.append((cell, positions, chunks))
+        self._scratch.append(scratch)
         return encoded
 
-    def _borrow_scratch(self, chunks: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return arrays for one row of so many chunks: a thread puts them back when it is done, another takes them up."""
-        while self._scratch:
-            packed, used = self._scratch.pop()
-            if len(used) == chunks:
-                return packed, used
-        layout = self.plan.layout
-        cx, cy, cz = layout.chunk_shape
-        return np.empty((chunks, layout.channels, cz, cy, cx), layout.dtype), np.empty(chunks, np.bool_)
+    def _runs(self, columns: Range) -> list[tuple[int, int, int]]:
+        """Cut a row of chunks at the borders of shards: position of the shard along x, first and last chunk (excluded)."""
+        cx, per_shard = self.plan.layout.chunk_shape.x, self.plan.layout.chunks_per_shard.x
+        start, stop = ((self.plan.origin_x + column) // cx for column in columns)
+        cuts = [start, *range((start // per_shard + 1) * per_shard, stop, per_shard), stop]
+        return [(first // per_shard, first, last) for first, last in pairwise(cuts)]
 
-    def _encode_row(self, corner: Vec3Int, packed: NDArray[Any], used: NDArray[np.bool_]) -> Iterator[EncodedRow]:
-        """Encode the used chunks of a packed row, grouped by the shard that they belong to. `corner`: first chunk, x, y, z."""
+    def _place(self, shard_x: int, x: int, y: int, z: int) -> tuple[Vec3Int, int, int]:
+        """Return the shard of a chunk, its position in the flattened index, and how far its next one along x stands."""
         layout = self.plan.layout
         per_shard = layout.chunks_per_shard
-        found: dict[int, tuple[list[int], list[bytes]]] = {}
-        for i in np.flatnonzero(used).tolist():
-            chunk = Vec3Int(corner.x + i, corner.y, corner.z)
-            positions, chunks = found.setdefault(chunk.x // per_shard.x, ([], []))
-            inside = (chunk.x % per_shard.x, chunk.y % per_shard.y, chunk.z % per_shard.z)
-            a, b, c = layout.index_position(Vec3Int(inside))
-            positions.append((a * layout.index_shape[1] + b) * layout.index_shape[2] + c)
-            chunks.append(self.codec.encode(packed[i]))
-        for x, (positions, chunks) in found.items():
-            yield Vec3Int(x, corner.y // per_shard.y, corner.z // per_shard.z), positions, chunks
+        inside = Vec3Int(x % per_shard.x, y % per_shard.y, z % per_shard.z)
+        _, rows, columns = layout.index_shape
+        a, b, c = layout.index_position(inside)
+        d, e, f = layout.index_position(Vec3Int(1, 0, 0))
+        cell = Vec3Int(shard_x, y // per_shard.y, z // per_shard.z)
+        return cell, (a * rows + b) * columns + c, (d * rows + e) * columns + f
 
     def downsample_rows(
         self,
