@@ -13,6 +13,9 @@ from concurrent.futures import Executor
 
 from wk_assets.dataset.image_import import ImageImport
 from wk_assets.errors import ReadOnlyError
+from wk_assets.geometry.mag import Mag
+from wk_assets.geometry.mag_ladder import SamplingMode
+from wk_assets.storage.mag_array import Zarr3Config
 
 
 class Dataset(ImageImport):
@@ -26,3 +29,23 @@ class Dataset(ImageImport):
             for view in layer.mags.values():
                 if not view.is_foreign:
                     view.compress(executor=executor)
+
+    def downsample(
+        self,
+        *,
+        sampling_mode: SamplingMode = SamplingMode.ANISOTROPIC,
+        coarsest_mag: Mag | None = None,
+        interpolation_mode: str = "default",
+        compress: bool | Zarr3Config = True,
+        executor: Executor | None = None,
+    ) -> None:
+        """Give coarser mags to every layer that has one mag only. See `Layer.downsample`, which raises what this raises."""
+        for layer in self.layers.values():
+            if len(layer.mags) == 1:
+                layer.downsample(
+                    sampling_mode=sampling_mode,
+                    coarsest_mag=coarsest_mag,
+                    interpolation_mode=interpolation_mode,
+                    compress=compress,
+                    executor=executor,
+                )

@@ -12,7 +12,12 @@ from wk_assets.dataset.layer_adding import LayerAdding, parse_data_format, witho
 from wk_assets.dataset.view_region import Shape
 from wk_assets.errors import AlreadyThereError, InputError
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.properties.layer_properties import DataFormat, MagViewProperties
+from wk_assets.properties.layer_properties import (
+    AttachmentsProperties,
+    DataFormat,
+    MagViewProperties,
+    SegmentationLayerProperties,
+)
 from wk_assets.properties.names import check_layer_name
 from wk_assets.storage.local_path import local_path
 from wk_assets.storage.mag_array import Zarr3Config
@@ -66,8 +71,8 @@ class LayerCopying(LayerAdding):
                 exists_ok=exists_ok,
                 executor=executor,
             )
-        if with_attachments and isinstance(foreign, SegmentationLayer) and isinstance(layer, SegmentationLayer):
-            layer.attachments.add_copy_attachments(*foreign.attachments)
+        if with_attachments and _has_attachments(foreign) and isinstance(layer, SegmentationLayer):
+            layer.attachments.add_copy_attachments(*foreign.as_segmentation_layer().attachments)
         return layer
 
     def add_layer_as_ref(self, foreign_layer: ForeignLayer, new_layer_name: str | None = None) -> Layer:
@@ -161,11 +166,16 @@ class LayerCopying(LayerAdding):
         layer = self._add(
             without_files(foreign.properties, name).model_copy(update={"mags": mags, "box_properties": box})
         )
-        if isinstance(foreign, SegmentationLayer) and isinstance(layer, SegmentationLayer):
-            layer.attachments.add_attachments(*foreign.attachments)
+        if _has_attachments(foreign) and isinstance(layer, SegmentationLayer):
+            layer.attachments.add_attachments(*foreign.as_segmentation_layer().attachments)
         return layer
 
     def _referring(self, entry: MagViewProperties, location: Path, *, relative: bool) -> MagViewProperties:
         absolute = location.resolve()
         path = relative_location(self._path, absolute) if relative else absolute.as_posix()
         return entry.model_copy(update={"path": path})
+
+
+def _has_attachments(layer: Layer) -> bool:
+    properties = layer.properties
+    return isinstance(properties, SegmentationLayerProperties) and properties.attachments != AttachmentsProperties()

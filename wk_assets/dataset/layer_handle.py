@@ -14,6 +14,7 @@ from upath import UPath
 
 from wk_assets.dataset.mag_view import MagView
 from wk_assets.dataset.owners import LayerOwner
+from wk_assets.dataset.view_region import in_words
 from wk_assets.errors import GeometryError, NotInDatasetError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag, MagLike
@@ -64,7 +65,7 @@ class LayerHandle:
                 f"renaming of layer {old_name}",
                 lambda stored: rename_layer(Path(self._dataset.path), stored, old_name, layer_name),
             )
-            self._dataset.follow_renaming(old_name, layer_name)
+            self._dataset.follow_renaming(old_name, layer_name, self)
 
     @property
     def category(self) -> Category:
@@ -169,8 +170,8 @@ class LayerHandle:
         known = self._mags
         self._mags = {}
         for entry in ordered:
-            view = known.get(entry.mag)
-            self._mags[entry.mag] = view if view is not None and view.properties == entry else self._mag_view(entry)
+            self._mags[entry.mag] = known.get(entry.mag) or self._mag_view(entry)
+            self._mags[entry.mag].adopt(entry)
         return MappingProxyType(self._mags)
 
     def get_mag(self, mag: MagLike) -> MagView[Self]:
@@ -190,7 +191,7 @@ class LayerHandle:
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(name={self.name!r}, category={self.category!r}, dtype={self.dtype.name}, "
-            f"num_channels={self.num_channels}, bounding_box={self.bounding_box})"
+            f"num_channels={self.num_channels}, {in_words(self.normalized_bounding_box)})"
         )
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
@@ -206,6 +207,9 @@ class LayerHandle:
     def adopt(self, properties: LayerProperties) -> None:
         """Take note of what the dataset's metadata says now."""
         self._properties = properties
+        for entry in properties.mags:
+            if entry.mag in self._mags:
+                self._mags[entry.mag].adopt(entry)
 
     def reload(self) -> None:
         """Take note of what others changed in the dataset's metadata meanwhile."""

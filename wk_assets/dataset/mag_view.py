@@ -14,7 +14,7 @@ from upath import UPath
 from wk_assets.dataset.owners import MagOwner
 from wk_assets.dataset.progress_bar import progress_listener
 from wk_assets.dataset.view import View
-from wk_assets.dataset.view_region import Shape, check_aligned, write_region
+from wk_assets.dataset.view_region import Shape, check_aligned, in_words, write_region
 from wk_assets.dataset.voxel_view import cxyz_data
 from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
@@ -140,6 +140,13 @@ class MagView(View, Generic[LayerT]):
         root = Path(self._layer.dataset.path).resolve()
         return self._is_remote or not self._path.resolve().is_relative_to(root)
 
+    def adopt(self, properties: MagViewProperties) -> None:
+        """Take note of what datasource-properties.json says now: the layer may have another name."""
+        if properties != self._properties:
+            location = array_location(Path(self._layer.dataset.path), self._layer.name, self._mag, properties.path)
+            self._path = Path(properties.path or "") if location is None else location
+            self._properties, self._axis_order, self._opened = properties, properties.axis_order, None
+
     # ------------------------------------------------------------------ writing that makes the layer larger
 
     def write(
@@ -175,7 +182,7 @@ class MagView(View, Generic[LayerT]):
         if not whole.contains_bbox(region):
             if not allow_resize:
                 raise GeometryError(
-                    f"the data is for {region.denormalize()}, which leaves the layer's box {self.bounding_box}; "
+                    f"the data is for {in_words(region)} (mag-1 voxels), which leaves the layer's box {in_words(whole)}; "
                     "pass allow_resize=True, or set the layer's bounding_box first"
                 )
             whole = region if whole.is_empty() else whole.extended_by(region)
@@ -314,7 +321,7 @@ class MagView(View, Generic[LayerT]):
         )
 
     def __repr__(self) -> str:
-        return f"MagView(name={self.name!r}, bounding_box={self.bounding_box})"
+        return f"MagView(name={self.name!r}, layer={self._layer.name!r}, {in_words(self.normalized_bounding_box)})"
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return _mag_of, (self._layer, self._mag)

@@ -195,12 +195,11 @@ class OpenedDataset:
         """Read the metadata anew, and let all handles follow."""
         self._follow(read_properties(self._path))
 
-    def follow_renaming(self, old_name: str, new_name: str) -> None:
+    def follow_renaming(self, old_name: str, new_name: str, layer: Layer) -> None:
         """Let the handle of a renamed layer go on under its new name."""
-        renamed = self._layers.get(new_name)
-        self._layers = {name: layer for name, layer in self._layers.items() if name != old_name}
-        if renamed is not None:
-            self._follow(self._properties)
+        self._layers.pop(old_name, None)
+        self._layers[new_name] = layer
+        self._follow(self._properties)
 
     # ------------------------------------------------------------------ within
 

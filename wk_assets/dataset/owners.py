@@ -120,7 +120,7 @@ class LayerOwner(Protocol):
         """Change what the dataset's metadata says, through the one door."""
         ...
 
-    def follow_renaming(self, old_name: str, new_name: str) -> None:
+    def follow_renaming(self, old_name: str, new_name: str, layer: Any) -> None:
         """Take note of a layer's new name."""
         ...
 

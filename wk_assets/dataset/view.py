@@ -6,7 +6,7 @@ from typing import Any
 
 from wk_assets.dataset.buffered_slices import BufferedSliceReader, BufferedSliceWriter
 from wk_assets.dataset.progress_bar import progress_bar
-from wk_assets.dataset.view_region import chunk_size, read_region
+from wk_assets.dataset.view_region import chunk_size, in_words, read_region
 from wk_assets.dataset.voxel_view import VoxelView
 from wk_assets.dataset.zipped_chunks import zipped_boxes
 from wk_assets.errors import GeometryError, ReadOnlyError
@@ -42,7 +42,7 @@ class View(VoxelView):
         box.in_mag(self._mag)
         if not read_only and not whole.contains_bbox(box):
             raise GeometryError(
-                f"the region {box.denormalize()} reaches beyond {self.bounding_box}: only a view with read_only=True may"
+                f"the region {in_words(box)} reaches beyond {in_words(whole)}: only a view with read_only=True may"
             )
         return self._part(box, read_only=read_only)
 
@@ -210,14 +210,13 @@ class View(VoxelView):
     # ------------------------------------------------------------------ within
 
     def _part(self, box: NormalizedBoundingBox, *, read_only: bool) -> "View":
-        shared = self._opened if read_only == self.read_only else None
         return View(
             self._path,
             box,
             self._mag,
             self._data_format,
             read_only,
-            shared,
+            self._opened,
             axis_order=self._axis_order,
             additional_axes=self._additional_axes,
         )

@@ -17,6 +17,11 @@ _XYZ = ("x", "y", "z")
 Shape = Vec3IntLike | int
 
 
+def in_words(box: NDBoundingBox) -> str:
+    """Write a box as a person would: `t 0..4, x 10..74, y 0..64, z 0..32`."""
+    return ", ".join("{} {}..{}".format(axis, *box.get_bounds(axis)) for axis in box.axes if axis != "c")
+
+
 def read_region(
     whole: NormalizedBoundingBox,
     size: Vec3IntLike | None,

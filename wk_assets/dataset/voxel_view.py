@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wk_assets.dataset.view_region import check_aligned, exact_cast, read_region, without_extra_axes, write_region
+from wk_assets.dataset.view_region import (
+    check_aligned,
+    exact_cast,
+    in_words,
+    read_region,
+    without_extra_axes,
+    write_region,
+)
 from wk_assets.errors import GeometryError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
@@ -181,7 +188,9 @@ class VoxelView:
             whole, self._mag, data, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box
         )
         if not whole.contains_bbox(region):
-            raise GeometryError(f"the data is for {region.denormalize()}, which reaches beyond {self.bounding_box}")
+            raise GeometryError(
+                f"the data is for {in_words(region)}, which reaches beyond {in_words(whole)} (mag-1 voxels)"
+            )
         self._store(region, voxels, whole, allow_unaligned=allow_unaligned)
 
     def write_cxyz(
@@ -205,7 +214,7 @@ class VoxelView:
         )
 
     def __repr__(self) -> str:
-        return f"View({str(self._path)!r}, bounding_box={self.bounding_box}, mag={self._mag})"
+        return f"{type(self).__name__}({in_words(self.normalized_bounding_box)}, mag={self._mag}, path={str(self._path)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         # An open array stays in its process; a relative path would mean another place where the directory is another.

@@ -5,7 +5,7 @@ from pathlib import Path
 from wk_assets.errors import GeometryError
 from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
-from wk_assets.properties.layer_properties import BoundingBoxProperties, LayerProperties
+from wk_assets.properties.layer_properties import BoundingBoxProperties, DataFormat, LayerProperties
 from wk_assets.storage.open_mag_array import open_mag_array
 from wk_assets.storage.properties_file import array_location
 
@@ -49,8 +49,10 @@ def box_in_mag(box: NormalizedBoundingBox, mag: Mag) -> NormalizedBoundingBox:
 def resize_arrays(dataset_path: Path, layer: LayerProperties) -> None:
     """Let every array of the layer that lies in the dataset end where its box does. The caller holds the dataset's lock.
 
-    Arrays of other datasets are left alone. Raises StorageError, PropertiesError.
+    Arrays of other datasets, and of formats that are only read, are left alone. Raises StorageError, PropertiesError.
     """
+    if layer.data_format in (DataFormat.N5, DataFormat.NeuroglancerPrecomputed):
+        return
     root = dataset_path.resolve()
     for entry in layer.mags:
         location = array_location(dataset_path, layer.name, entry.mag, entry.path)

@@ -8,6 +8,7 @@ from wk_assets.errors import LockedError, NotADatasetError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.operations.copy_mag import copy_mag
 from wk_assets.operations.layer_request import ProgressListener
+from wk_assets.storage.array_locks import ArrayLocks
 from wk_assets.storage.create_mag_array import create_mag_array
 from wk_assets.storage.durable import remove_tree
 from wk_assets.storage.exchange import exchange
@@ -30,8 +31,8 @@ def rewrite_mag(
 ) -> None:
     """Replace an array by one that holds the same voxels and is what `info` says. `box_in_mag`: all that is kept.
 
-    Raises LockedError, and leaves the old array, if somebody wrote into it meanwhile (arrays with a manifest can tell);
-    what `copy_mag` raises, StorageError.
+    Raises LockedError, and leaves the old array, if somebody writes into it, or has written meanwhile (arrays with a
+    manifest can tell that); what `copy_mag` raises, StorageError.
     """
     path = source.path.resolve()
     staged = path.with_name(f".{path.name}.rewritten-{os.getpid()}")
@@ -40,9 +41,10 @@ def rewrite_mag(
     try:
         target = create_mag_array(staged, info)
         copy_mag(source, target, box_in_mag, executor=executor, listener=listener)
-        if _content(path) != before:
-            raise LockedError(f"{path} was written while it was rewritten; wait until nobody writes, and run again")
-        exchange(staged, path)
+        with ArrayLocks(path).everything() as alone:
+            if not alone or _content(path) != before:
+                raise LockedError(f"{path} was written while it was rewritten; wait until nobody writes, and run again")
+            exchange(staged, path)
     finally:
         remove_tree(staged)
 

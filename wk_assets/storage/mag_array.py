@@ -52,6 +52,16 @@ class ArrayInfo:
         return self.box.get_shape("c")
 
     @property
+    def bounding_box(self) -> NormalizedBoundingBox:
+        """The box, as the reference of the object interface calls it."""
+        return self.box
+
+    @property
+    def data_type(self) -> np.dtype[Any]:
+        """The voxel type, as examples of the reference call it."""
+        return self.voxel_type
+
+    @property
     def chunks_per_shard(self) -> Vec3Int:
         """Number of chunks of a shard along x, y, z."""
         return self.shard_shape // self.chunk_shape
