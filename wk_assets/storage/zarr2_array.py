@@ -16,6 +16,7 @@ from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
 from wk_assets.storage.array_axes import ArrayAxes, check_box, check_voxels, new_voxels
 from wk_assets.storage.array_locks import ArrayLocks
+from wk_assets.storage.chunk_listing import listed_chunks
 from wk_assets.storage.durable import (
     PARTIAL_SUFFIX,
     make_directory,
@@ -201,7 +202,7 @@ class Zarr2Array:
         """Yield the box of every chunk that is stored, cut to the array; the last dimension fastest."""
         state = self._current()
         metadata = state.metadata
-        for index in self._stored_indices(metadata):
+        for index in listed_chunks(self._path, len(metadata.shape), metadata.separator):
             start = [place * length for place, length in zip(index, metadata.chunks, strict=True)]
             stop = [min(a + n, end) for a, n, end in zip(start, metadata.chunks, metadata.shape, strict=True)]
             if all(a < b for a, b in zip(start, stop, strict=True)):
@@ -281,34 +282,6 @@ class Zarr2Array:
                 partial.unlink(missing_ok=True)
                 raise
         return True
-
-    def _stored_indices(self, metadata: Zarr2Metadata) -> Iterator[_Index]:
-        dimensions = len(metadata.shape)
-        if metadata.separator == ".":
-            names = (entry.name.split(".") for entry in self._path.iterdir())
-            yield from sorted(
-                _index(parts) for parts in names if len(parts) == dimensions and all(map(_is_place, parts))
-            )
-            return
-        yield from _walk(self._path, (), dimensions)
-
-
-def _walk(directory: Path, index: _Index, remaining: int) -> Iterator[_Index]:
-    """Yield the grid positions of all files that lie so many levels below, in order."""
-    places = sorted(int(entry.name) for entry in directory.iterdir() if _is_place(entry.name))
-    for place in places:
-        if remaining == 1:
-            yield (*index, place)
-        else:
-            yield from _walk(directory / str(place), (*index, place), remaining - 1)
-
-
-def _is_place(name: str) -> bool:
-    return name.isascii() and name.isdigit() and str(int(name)) == name
-
-
-def _index(parts: Sequence[str]) -> _Index:
-    return tuple(map(int, parts))
 
 
 def _is_all(chunk: NDArray[Any], value: float) -> bool:
