@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wk_assets.errors import PlanError, StorageError
 from wk_assets.geometry.mag import Mag
+from wk_assets.operations.array_volume import BlockSource, ReadsBlocks
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.edited_mags import current_record
 from wk_assets.operations.engine import CHECKPOINT_BYTES, Engine, PassResult
@@ -185,7 +186,13 @@ def _import(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResul
         raise PlanError(f"layer {request.layer_name!r}: the plan imports, but names no source")
     with open_volume(request.source) as reader:
         rows = one.memory.load_rows
-        result = run(lambda leading: ImageSource(reader, request.topleft, at=leading, rows=rows))
+        result = run(
+            lambda leading: (
+                BlockSource(reader, request.topleft, leading)
+                if isinstance(reader, ReadsBlocks)
+                else ImageSource(reader, request.topleft, at=leading, rows=rows)
+            )
+        )
         digests = reader.digests()
         files = reader.description.files
     digests |= {fact.file: fact.digest for fact in result.facts if fact.file is not None and fact.digest is not None}
