@@ -29,6 +29,7 @@ _LINE = re.compile(r"^(\d+) +(.*)$")
 _CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+)")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _CWD = "AT_FDCWD"
+_BLOCK = 64  # bytes; real ones are larger, and so are real files
 
 
 class Data(StrEnum):
@@ -38,6 +39,7 @@ class Data(StrEnum):
     ZEROS = "zeros"
     KEPT = "kept"
     TORN = "torn"
+    HOLES = "holes"
 
 
 class Names(StrEnum):
@@ -288,9 +290,17 @@ class Disk:
             return synced
         if data is Data.KEPT:
             return now
+        sure = next(
+            (place for place, pair in enumerate(zip(synced, now, strict=False)) if pair[0] != pair[1]),
+            min(len(synced), len(now)),
+        )
         if data is Data.ZEROS:
-            return (synced + bytes(max(0, len(now) - len(synced))))[: len(now)]
-        return now[: chance.randint(0, len(now))]
+            return now[:sure] + bytes(len(now) - sure)
+        if data is Data.HOLES:
+            blocks = (now[at : at + _BLOCK] for at in range(sure, len(now), _BLOCK))
+            return now[:sure] + b"".join(block if chance.random() < 0.5 else bytes(len(block)) for block in blocks)
+        written = chance.randint(sure, max(len(now), len(synced)))
+        return now[:written] + synced[written:]
 
 
 def record(work: Callable[[], None], log: Path, *, until: strace_lab.Point | None = None) -> strace_lab.Outcome:

@@ -24,6 +24,7 @@ HARDEST = [
     (Names.KEPT, Data.ZEROS),
     (Names.LOST, Data.KEPT),
     (Names.SOME, Data.TORN),
+    (Names.KEPT, Data.HOLES),
 ]
 EVERY = 29  # of how many moments one is looked at by default
 

@@ -55,3 +55,17 @@ def test_a_torn_last_line_of_a_journal_is_forgotten_and_nothing_else(tmp_path: P
         assert journal.records() == [{"number": number} for number in range(whole)]
         journal.append({"number": "next"})
         assert journal.records()[whole] == {"number": "next"}
+
+
+def test_a_line_of_a_journal_with_zeros_in_it_is_forgotten(tmp_path: Path) -> None:
+    """A power cut may keep the end of a line, and its length, but not its beginning."""
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append({"number": 0})
+    first = (tmp_path / "journal.jsonl").read_bytes()
+    journal.append({"number": 1})
+    line = (tmp_path / "journal.jsonl").read_bytes()[len(first) :]
+    (tmp_path / "journal.jsonl").write_bytes(first + bytes(5) + line[5:])
+
+    assert journal.records() == [{"number": 0}]
+    journal.append({"number": 2})
+    assert journal.records() == [{"number": 0}, {"number": 2}]
