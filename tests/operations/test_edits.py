@@ -129,9 +129,10 @@ def test_verify_tells_edits_from_damage(made: LayerRequest) -> None:
 def test_what_is_edited_while_verify_looks_is_no_damage(made: LayerRequest) -> None:
     values = iter(range(1, 1000))
 
-    report = verify_dataset(
-        made.dataset_path, Compute(threads=1), listener=lambda _done, _total: edit(made, next(values)) and None
-    )
+    def edit_meanwhile(_done: int, _total: int) -> None:
+        edit(made, next(values))
+
+    report = verify_dataset(made.dataset_path, Compute(threads=1), listener=edit_meanwhile)
 
     assert report.passed
 

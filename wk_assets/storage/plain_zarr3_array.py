@@ -9,13 +9,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.core.metadata import ArrayV3Metadata
 from zarr.storage import LocalStore, StorePath
 
 from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError, ReadOnlyError, ShardCorruptError
@@ -28,10 +30,11 @@ from wk_assets.storage.mag_array import ArrayInfo
 from wk_assets.storage.mag_box import check_box, check_voxels, inside_array, window_of
 from wk_assets.storage.manifest import FileStamp
 from wk_assets.storage.new_array import make_array_directory
-from wk_assets.storage.plain_zarr3_json import compression_of, metadata_of
+from wk_assets.storage.plain_zarr3_json import compression_of, in_todays_words, metadata_of
 from wk_assets.storage.zarr_stores import ReplacingStore, SnapshotStore
 
 _METADATA = "zarr.json"
+_MANY_CHUNKS = 256
 
 
 class PlainZarr3Array:
@@ -106,10 +109,14 @@ class PlainZarr3Array:
             return voxels
         found = axes.as_stored(voxels[window_of(inside, box_in_mag)])
         start, stop = axes.start(inside), axes.stop(inside)
+        cells = _cells(array, start, stop)
         if array.shards is None:
-            self._read(_on(array, LocalStore(self._path, read_only=True)), start, stop, found)
-            return voxels
-        for _, first, last in _cells(array, start, stop):
+            if not self._is_sparse(array, start, stop):
+                self._read(_on(array, LocalStore(self._path, read_only=True)), start, stop, found)
+                return voxels
+            stored = set(self._stored_cells(array))
+            cells = (cell for cell in cells if cell[0] in stored)
+        for _, first, last in cells:
             with SnapshotStore(self._path) as store:
                 window = tuple(slice(a - s, b - s) for a, b, s in zip(first, last, start, strict=True))
                 self._read(_on(array, store), first, last, found[window])
@@ -170,6 +177,13 @@ class PlainZarr3Array:
             if not box.is_empty():
                 yield box
 
+    def _is_sparse(self, array: "zarr.Array[Any]", start: Sequence[int], stop: Sequence[int]) -> bool:
+        """Say whether it pays to look which chunks of a box are stored: an annotation has few of very many."""
+        if array.fill_value:
+            return False  # what is not stored has to be filled in
+        cells = prod(-(-high // c) - low // c for low, high, c in zip(start, stop, array.chunks, strict=True))
+        return cells > _MANY_CHUNKS and sum(1 for _ in islice(self._stored_cells(array), cells // 4)) < cells // 4
+
     def _stored_cells(self, array: "zarr.Array[Any]") -> Iterator[tuple[int, ...]]:
         """Yield the grid position of each file that holds a chunk or shard."""
         model = array.metadata.encode_chunk_key((0,) * array.ndim)  # such as c/0/0/0/0 or 0.0.0.0
@@ -211,8 +225,11 @@ class PlainZarr3Array:
         if not isinstance(document, dict) or document.get("node_type") != "array":
             raise NotADatasetError(f"{self._path} holds no Zarr v3 array: its {_METADATA} describes something else")
         try:
-            array = zarr.open_array(LocalStore(self._path, read_only=True), mode="r", zarr_format=3)
-        except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+            document = in_todays_words(document)
+            store = StorePath(LocalStore(self._path, read_only=True))
+            metadata = ArrayV3Metadata.from_dict(document)
+            array = zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=store))
+        except (ValueError, KeyError, TypeError, IndexError, NotImplementedError) as error:
             raise PropertiesError(f"{path}: zarr-python can not read this array ({error})") from error
         axes = self._axes(document, array.ndim)
         shards = array.shards or array.chunks

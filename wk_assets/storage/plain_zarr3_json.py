@@ -58,6 +58,31 @@ def metadata_of(info: ArrayInfo) -> dict[str, Any]:
     }
 
 
+def in_todays_words(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same metadata without the older forms that WEBKNOSSOS wrote, and that zarr-python refuses.
+
+    Those are: `transpose` with order "F" or "C", `endian` for `bytes`, the shuffle of `blosc` as a number.
+    Source: exports of annotations of 2023 to 2025, and the codecs that a WEBKNOSSOS server reads.
+    """
+    dimensions = len(document["shape"])
+    return {**document, "codecs": [_todays_codec(codec, dimensions) for codec in document["codecs"]]}
+
+
+def _todays_codec(codec: Mapping[str, Any], dimensions: int) -> dict[str, Any]:
+    name, settings = codec["name"], dict(codec.get("configuration", {}))
+    if name == "endian":
+        name = "bytes"
+    if name == "transpose" and settings.get("order") in ("C", "F"):
+        order = list(range(dimensions))
+        settings["order"] = order[::-1] if settings["order"] == "F" else order
+    if name == "blosc" and isinstance(settings.get("shuffle"), int):
+        settings["shuffle"] = ("noshuffle", "shuffle", "bitshuffle")[settings["shuffle"]]
+    if name == "sharding_indexed":
+        for part in ("codecs", "index_codecs"):
+            settings[part] = [_todays_codec(inner, dimensions) for inner in settings[part]]
+    return {"name": name, "configuration": settings} if settings else {"name": name}
+
+
 def compression_of(document: Mapping[str, Any]) -> bool | Zarr3Config:
     """Return how chunks are encoded: False if they are raw, True for zstd under default keys, else codecs and keys."""
     codecs = document["codecs"]
