@@ -38,12 +38,18 @@ def labels(shape: tuple[int, ...], dtype: str, seed: int) -> NDArray[Any]:
     return voxels
 
 
+def within(box: BoundingBox) -> tuple[Any, ...]:
+    """Index a box in an array (..., x, y, z)."""
+    return (..., *box.to_slices())
+
+
 def downsampled(
-    source: MemoryMagArray, box: BoundingBox, mags: tuple[Mag, Mag], mode: DownsamplingMode, **options: Any
+    source: MemoryMagArray, box: BoundingBox, mags: tuple[Mag, Mag], mode: DownsamplingMode, **given: Any
 ) -> MemoryMagArray:
     """Make one coarser mag."""
     in_mag = box.align_with_mag(mags[1], ceil=True).in_mag(mags[1])
     leading = source.voxels.shape[:-3]
+    options: dict[str, Any] = {"compute": COMPUTE, "fresh": True} | given
     target = MemoryMagArray((*leading, *in_mag.bottomright), source.voxels.dtype.name, axes=source.info.box.axes)
     run_resampling(
         plan_downsampling(
@@ -53,7 +59,7 @@ def downsampled(
             target_mag=mags[1],
             layer_box=source.info.box.with_topleft_xyz(box.topleft).with_size_xyz(box.size),
             mode=mode,
-            **{"compute": COMPUTE, "fresh": True} | options,
+            **options,
         )
     )
     return target
@@ -94,10 +100,10 @@ def test_tiles_give_the_voxels_of_whole_arrays(
         source = downsampled(source, aligned, step, mode, compute=compute, buffer_shape=buffer)
 
         inside = aligned.align_with_mag(step[1], ceil=True).in_mag(step[1])
-        found = source.voxels[..., *inside.to_slices()].transpose(0, 3, 2, 1)
+        found = source.voxels[within(inside)].transpose(0, 3, 2, 1)
         np.testing.assert_array_equal(found, expected[number])
         outside = source.voxels.copy()
-        outside[..., *inside.to_slices()] = 0
+        outside[within(inside)] = 0
         assert not outside.any()
 
 
@@ -127,7 +133,8 @@ def _golden_result(case: Any, mode: DownsamplingMode, buffer: Vec3Int | None = N
     for step in pairwise(mags):
         array = downsampled(array, box, step, mode, buffer_shape=buffer)
     inside = box.align_with_mag(mags[-1], ceil=True).in_mag(mags[-1])
-    return array.voxels[0, *inside.to_slices()]
+    found: NDArray[Any] = array.voxels[within(inside)][0]
+    return found
 
 
 def _golden_expected(case: Any) -> NDArray[Any]:
@@ -192,7 +199,7 @@ def test_redoing_the_shards_above_a_change_is_as_good_as_redoing_all(
     extent = Vec3Int([data.draw(st.integers(1, edge - at)) for edge, at in zip(first.size, corner, strict=True)])
     changed = BoundingBox(first.topleft + corner, extent)
     after = before.copy()
-    after[..., *BoundingBox(corner, extent).to_slices()] += 7
+    after[within(BoundingBox(corner, extent))] += 7
     mode = DownsamplingMode.MAX
 
     old = MemoryMagArray.of(before, topleft=first.topleft.to_tuple())
@@ -269,9 +276,9 @@ def test_upsampling_repeats_every_voxel_for_any_factor(
     whole = source.voxels
     for axis, factor in enumerate(factors, start=1):
         whole = np.repeat(whole, factor, axis=axis)
-    inside = target_box.to_slices()
-    np.testing.assert_array_equal(target.voxels[:, *inside], whole[:, *inside])
-    assert target.voxels[:, *inside].all()
+    inside = within(target_box)
+    np.testing.assert_array_equal(target.voxels[inside], whole[inside])
+    assert target.voxels[inside].all()
 
 
 def test_upsampling_by_four_leaves_no_holes() -> None:

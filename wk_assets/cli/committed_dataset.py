@@ -4,8 +4,8 @@ from pathlib import Path
 
 from wk_assets.errors import InvalidNameError, NotADatasetError
 from wk_assets.operations.commit_dataset import DatasetRequest
+from wk_assets.operations.committed_request import committed_request
 from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.properties_file import read_properties
 
 
@@ -14,19 +14,7 @@ def committed(dataset_path: Path) -> DatasetRequest:
 
     Layers of others stay in the file as they are when it is committed again. Raises NotADatasetError, PropertiesError.
     """
-    properties = read_properties(dataset_path)
-    records = [
-        record
-        for layer in properties.data_layers
-        if (record := read_layer_record(dataset_path, layer.name)) is not None
-    ]
-    return DatasetRequest(
-        dataset_path=dataset_path,
-        name=properties.name or dataset_path.name,
-        voxel_size=properties.scale,
-        layer_names=tuple(record.layer_name for record in records),
-        layout=records[0].layout if records else Layout.OME,
-    )
+    return committed_request(dataset_path)
 
 
 def layer_record(dataset_path: Path, layer_name: str) -> LayerRecord:

@@ -104,7 +104,7 @@ def _in_part(
         source = ShardedArray.open(request.dataset_path / finer.path, read_only=True)
     except (NotADatasetError, PropertiesError):
         return None
-    if old.layout != whole.pyramid.levels[1].layout:
+    if old.layout.to_zarr_json() != whole.pyramid.levels[1].layout.to_zarr_json():
         return None
     tiles = plan_downsampling(
         source,

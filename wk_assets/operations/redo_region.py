@@ -56,8 +56,8 @@ def redo_shards(
     after = Manifest.load(target_path).shards
     with storage_refusals(target_path):
         (target_path / EDIT_LOG_NAME).unlink(missing_ok=True)
-    known = set(before)
-    return after, sum(shard.size_bytes for shard in after if shard not in known)
+    known = {(shard.key, shard.size_bytes, shard.crc32c) for shard in before}
+    return after, sum(shard.size_bytes for shard in after if (shard.key, shard.size_bytes, shard.crc32c) not in known)
 
 
 def _linked_version(old: Path, new: Path) -> tuple[ShardEntry, ...]:
