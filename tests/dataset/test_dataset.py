@@ -301,7 +301,7 @@ def test_axes_that_nobody_names_are_refused_and_reported(
     entry |= {"axisOrder": axis_order} if axis_order else {}
     write_properties(tmp_path, [layer_json("em", np.zeros((1, 8, 8, 8), np.uint8), [entry])])
 
-    with pytest.raises(InputError, match="axes|axisOrder"):
+    with pytest.raises(InputError, match=r"axes|axisOrder"):
         Dataset.open(tmp_path).get_layer("em").get_finest_mag().read()
     assert words in str(inspect_dataset(tmp_path).layers[0].mags[0].problem)
 

@@ -206,10 +206,11 @@ class LayerHandle:
 
     def adopt(self, properties: LayerProperties) -> None:
         """Take note of what the dataset's metadata says now."""
+        resized = properties.bounding_box != self._properties.bounding_box
         self._properties = properties
         for entry in properties.mags:
             if entry.mag in self._mags:
-                self._mags[entry.mag].adopt(entry)
+                self._mags[entry.mag].adopt(entry, resized=resized)
 
     def reload(self) -> None:
         """Take note of what others changed in the dataset's metadata meanwhile."""

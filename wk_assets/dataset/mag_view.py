@@ -140,8 +140,10 @@ class MagView(View, Generic[LayerT]):
         root = Path(self._layer.dataset.path).resolve()
         return self._is_remote or not self._path.resolve().is_relative_to(root)
 
-    def adopt(self, properties: MagViewProperties) -> None:
-        """Take note of what datasource-properties.json says now: the layer may have another name."""
+    def adopt(self, properties: MagViewProperties, *, resized: bool = False) -> None:
+        """Take note of what datasource-properties.json says now: the layer may have another name or box."""
+        if resized:
+            self._opened = None
         if properties != self._properties:
             location = array_location(Path(self._layer.dataset.path), self._layer.name, self._mag, properties.path)
             self._path = Path(properties.path or "") if location is None else location
