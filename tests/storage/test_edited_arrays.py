@@ -18,7 +18,7 @@ from wk_assets.errors import GeometryError, PropertiesError, ShardCorruptError, 
 from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.layer_properties import DataFormat
-from wk_assets.storage import shard_ledger
+from wk_assets.storage import bounded_threads, shard_ledger
 from wk_assets.storage.edit_log import EDIT_LOG_NAME, beginning, ending
 from wk_assets.storage.mag_array import ArrayInfo
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest, damaged_shards
@@ -258,6 +258,52 @@ def test_no_edit_is_lost_while_the_log_is_put_into_the_manifest(
     np.testing.assert_array_equal(array.read_box(WHOLE), model)
     assert damages(array) == []
     assert len(Manifest.load(array.path).shards) == len(list(array.stored_boxes())) == 18
+
+
+def test_a_shard_that_another_program_added_is_read_and_kept(tmp_path: Path) -> None:
+    array = ShardedArray.create(tmp_path / "1", described())
+    theirs = zarr.open_array(str(array.path), mode="r+")
+    model = np.zeros(array.info.shape, "uint16")
+    model[:, :6, :6, :6] = 5
+    theirs[:, :6, :6, :6] = 5
+
+    np.testing.assert_array_equal(array.read_box(array.info.box), model)
+    model[WITHIN.to_slices()] = 8
+    array.write_box(WITHIN, model[WITHIN.to_slices()])
+    np.testing.assert_array_equal(array.read_box(array.info.box), model)
+    assert damages(array) == []
+    theirs[:, :1, :1, :1] = 9
+    with pytest.raises(ShardCorruptError, match="another program"):
+        array.write_box(WITHIN, model[WITHIN.to_slices()])
+
+
+def test_work_on_threads_gives_the_same_bytes_and_its_errors_are_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = described(
+        box=box((0, 0, 0), (100, 100, 80)), chunk_shape=Vec3Int(16, 16, 16), shard_shape=Vec3Int(64, 64, 64)
+    )
+    model = voxels_of((100, 100, 80))
+    assert model.nbytes > bounded_threads._WORTH_THREADS_BYTES  # noqa: SLF001  # else nothing is tested
+    made = []
+    for threads in (4, 1):
+        monkeypatch.setattr(bounded_threads, "_MOST_THREADS", threads)
+        array = ShardedArray.create(tmp_path / str(threads), large)
+        array.write_box(large.box, model)
+        array.write_box(box((1, 1, 1), (63, 62, 61)), model[:, 7:70, 1:63, 1:62])
+        made.append({shard.key: shard for shard in Manifest.load(array.path).shards})
+        expected = model.copy()
+        expected[:, 1:64, 1:63, 1:62] = model[:, 7:70, 1:63, 1:62]
+        np.testing.assert_array_equal(array.read_box(large.box), expected)
+    assert made[0] == made[1]
+
+    monkeypatch.setattr(bounded_threads, "_MOST_THREADS", 4)
+    array = ShardedArray.open(tmp_path / "4")
+    (array.path / "c/0/1/1/1").unlink()
+    with pytest.raises(ShardMissingError, match="c/0/1/1/1"):
+        array.read_box(large.box)
+    with pytest.raises(ShardMissingError, match="c/0/1/1/1"):
+        array.write_box(box((1, 1, 1), (98, 98, 78)), model[:, :98, :98, :78])
 
 
 # The log

@@ -187,16 +187,17 @@ class ShardedArray:
                 yield box
 
     def _opened(self, key: str, stack: ExitStack) -> OpenShard | None:
-        """Open a shard as it is now; None if it is all zero. Raises ShardMissingError, ShardCorruptError."""
+        """Open a shard as it is now; None if it is all zero. Raises ShardMissingError, ShardCorruptError.
+
+        A shard that nobody promised is one that another program wrote: it is read, too.
+        """
         for _ in range(_TRIES):
-            if not any(self._ledger.states(key)):
-                return None
             try:
                 return stack.enter_context(self._reader.open(key))
             except FileNotFoundError:
-                self._ledger.refresh()  # it may have become all zero a moment ago
                 if None in self._ledger.states(key):
                     return None
+                self._ledger.refresh()  # it may have become all zero a moment ago
         raise ShardMissingError(
             f"{self._path / key} is gone, but the manifest promises it; restore it or make the mag anew"
         )
@@ -268,7 +269,7 @@ class ShardedArray:
         """Replace one shard. `mapped` maps a function over chunks, in their order, perhaps on threads."""
         with self._locks.shard(part.key), ExitStack() as opened:
             was = self._ledger.settle(part.key)
-            old = None if was is None or part.whole else self._checked(was, opened)
+            old = None if part.whole else self._kept(part.key, was, opened)
             made = mapped(lambda chunk: encode_chunk(layout, self._codec, old, chunk, part.channels, voxels), chunks)
             with ShardDraft(layout, self._path, part.key) as draft:
                 fill_draft(draft, self._order, zip((chunk.position for chunk in chunks), made, strict=True), old)
@@ -279,19 +280,13 @@ class ShardedArray:
                 draft.publish()
                 self._ledger.end(part.key, becomes)
 
-    def _checked(self, promised: ShardEntry, stack: ExitStack) -> OpenShard:
+    def _kept(self, key: str, promised: ShardEntry | None, stack: ExitStack) -> OpenShard | None:
         """Open a shard of which parts are to be kept: damage must not be taken over under a new checksum."""
-        try:
-            shard = stack.enter_context(self._reader.open(promised.key))
-        except FileNotFoundError as error:
-            raise ShardMissingError(
-                f"{self._path / promised.key} is gone, but the manifest promises it; restore it, make the mag anew, "
-                "or write the whole shard"
-            ) from error
-        if shard.checksum() != (promised.size_bytes, promised.crc32c):
+        shard = self._opened(key, stack)
+        if shard is not None and promised is not None and shard.checksum() != (promised.size_bytes, promised.crc32c):
             raise ShardCorruptError(
-                f"{shard.path}: its bytes have changed since they were written; restore it, make the mag anew, "
-                "or write the whole shard"
+                f"{shard.path}: its bytes have changed since they were written; restore it, make the mag anew, or write "
+                f"the whole shard. If another program changed it on purpose, remove {MANIFEST_NAME}: nothing is checked then"
             )
         return shard
 
