@@ -119,7 +119,8 @@ def store_array(
             chunk = canvas[:, x : x + 8, y : y + 8, z : z + 8]
             if chunk.any():
                 position = int(np.ravel_multi_index(spread.index_position(Vec3Int(place)), spread.index_shape))
-                builder.append([position], [codec.encode(np.ascontiguousarray(chunk.transpose(0, 3, 2, 1)))])
+                encoded = codec.encode(np.ascontiguousarray(chunk.transpose(0, 3, 2, 1)))
+                builder.append([position], [len(encoded)], encoded)
         entry = builder.finish()
         if entry is not None:
             entries.append(entry)

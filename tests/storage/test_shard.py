@@ -46,7 +46,8 @@ def store(path: Path, layout: ArrayLayout, voxels: NDArray[Any]) -> StoredArray:
             key = layout.shard_key(chunk // layout.chunks_per_shard)
             builder = builders.setdefault(key, ShardBuilder(layout, path, key))
             place = layout.index_position(chunk % layout.chunks_per_shard)
-            builder.append([int(np.ravel_multi_index(place, layout.index_shape))], [codec.encode(part)])
+            encoded = codec.encode(part)
+            builder.append([int(np.ravel_multi_index(place, layout.index_shape))], [len(encoded)], encoded)
     entries = [entry for builder in builders.values() if (entry := builder.finish()) is not None]
     (path / "zarr.json").write_bytes(layout.to_zarr_json())
     (path / MANIFEST_NAME).write_bytes(Manifest(content_key="k", shards=tuple(entries)).to_bytes())

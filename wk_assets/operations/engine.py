@@ -38,7 +38,7 @@ from wk_assets.errors import ShardCorruptError
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.layer_record import SliceFact
 from wk_assets.operations.layer_request import Progress, ProgressListener
-from wk_assets.operations.pyramid_level import EncodedRow, PyramidLevel
+from wk_assets.operations.pyramid_level import EncodedWindow, PyramidLevel
 from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan
 from wk_assets.operations.slab_sources import LoadTask, SlabSource
 from wk_assets.operations.slab_stores import MemorySlab, SlabStore, SpooledSlab
@@ -232,7 +232,7 @@ class Engine:
         """Work on the rows of a slab in parallel, window by window; append what comes back in the order of the plan."""
         level = self._levels[number]
         encode = encode and level.plan.stored
-        running: deque[Future[list[EncodedRow]]] = deque()
+        running: deque[Future[EncodedWindow | None]] = deque()
         for row in range(0, level.plan.buffer_shape[2], level.plan.row_step):
             for columns in level.plan.windows(self._memory.columns):
                 running.append(self._pool.submit(self._row, number, row, columns, encode=encode, block=block))
@@ -243,28 +243,31 @@ class Engine:
 
     def _row(
         self, number: int, first: int, columns: tuple[int, int], *, encode: bool, block: tuple[int, int] | None
-    ) -> list[EncodedRow]:
+    ) -> EncodedWindow | None:
         level = self._levels[number]
         rows = (first, first + level.plan.row_step)
         with self._may_work:
             band = level.store.band(rows, columns)
-            encoded = level.encode_rows(rows, columns, band) if encode else []
+            encoded = level.encode_rows(rows, columns, band) if encode else None
             if block is not None:
                 level.downsample_rows(self._levels[number + 1], rows, columns, block, band, self._mode)
         return encoded
 
-    def _append(self, number: int, rows: Iterable[EncodedRow]) -> None:
+    def _append(self, number: int, window: EncodedWindow | None) -> None:
+        if window is None:
+            return
         level = self._levels[number]
-        for cell, positions, chunks in rows:
+        for cell, positions, sizes, data in window.rows:
             key = level.shard_key(cell)
             builder = level.open.get(key)
             if builder is None:
                 builder = level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
-            builder.append(positions, chunks)
+            builder.append(positions, sizes, data)
             noted_positions, noted_sizes = self._since.appended.setdefault((number, key), (array("I"), array("I")))
             noted_positions.extend(positions)
-            noted_sizes.extend(len(chunk) for chunk in chunks)
-            self._since.size_bytes += sum(len(chunk) for chunk in chunks)
+            noted_sizes.extend(sizes)
+            self._since.size_bytes += data.size
+        level.reuse(window.memory)
 
     def _close_shards(self, number: int) -> None:
         """Finish the shards that no later slab reaches."""

@@ -28,6 +28,12 @@ class ChunkCodec:
         self._stored_dtype = layout.dtype.newbyteorder("<")
         self._swap = sys.byteorder == "big" and layout.dtype.itemsize > 1
 
+    @property
+    def largest_encoded_bytes(self) -> int:
+        """Bytes that no encoded chunk exceeds. Source: ZSTD_compressBound of zstd.h, rounded up, and its checksum."""
+        raw = self._layout.chunk_bytes
+        return raw + raw // 256 + 128
+
     def encode(self, chunk: NDArray[Any]) -> bytes:
         """Return the stored bytes of `chunk`, shape (c, z, y, x), C-contiguous, in the dtype of the array."""
         if self._layout.layout is Layout.WEBKNOSSOS and self._layout.channels > 1:

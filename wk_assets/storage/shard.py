@@ -9,7 +9,7 @@ While it is built a shard is `<key>.part`: no reader looks at that name. Source:
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -53,9 +53,11 @@ class ShardBuilder:
         self.crc32c = 0
         self.index = np.full((prod(layout.index_shape), 2), ABSENT, "<u8")
 
-    def append(self, positions: Sequence[int], chunks: Sequence[bytes]) -> None:
-        """Append encoded `chunks`, whose places in the flattened index are `positions`."""
-        data = b"".join(chunks)
+    def append(self, positions: Sequence[int], sizes: Sequence[int], data: bytes | NDArray[np.uint8]) -> None:
+        """Append encoded chunks, which lie in `data` one after the other; `positions`: their places in the flattened index.
+
+        `data` may be written over afterwards. Raises StorageError.
+        """
         with storage_refusals(self.part_path, len(data)):
             if self.length == 0:
                 self.part_path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +66,14 @@ class ShardBuilder:
                 _write_all(descriptor, data, self.length)
             finally:
                 os.close(descriptor)
-        self.note([*positions], [len(chunk) for chunk in chunks], google_crc32c.extend(self.crc32c, data))
+        self.note(positions, sizes, google_crc32c.extend(self.crc32c, data))
 
-    def note(self, positions: Iterable[int], sizes: Iterable[int], crc32c: int) -> None:
+    def note(self, positions: Sequence[int], sizes: Sequence[int], crc32c: int) -> None:
         """Take note of chunks that stand at the end of the file already (as a journal says)."""
-        for position, size in zip(positions, sizes, strict=True):
-            self.index[position] = self.length, size
-            self.length += size
+        lengths = np.asarray(sizes, np.uint64)
+        ends = np.cumsum(lengths) + np.uint64(self.length)
+        self.index[positions] = np.column_stack((ends - lengths, lengths))
+        self.length += sum(sizes)
         self.crc32c = crc32c
 
     def finish(self) -> ShardEntry | None:
@@ -206,7 +209,7 @@ def checksum_of(path: Path) -> tuple[int, int]:
     return size, crc
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+def _write_all(descriptor: int, data: bytes | NDArray[np.uint8], offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)
