@@ -6,6 +6,7 @@ stdin, an answer on stdout, every array as the SHA-256 of its voxels in the orde
     describe   {"datasets": [path, ...]}                         -> one description per dataset
     write      {"path": path}                                    -> the description of a dataset that the peer writes
     pyramids   {"jobs": [{"path", "voxel_size", "layers"}, ...]} -> one description per dataset that the peer imports
+    agglomerates {"dataset", "write", "nodes", "edges", "dtype"} -> the attachments and the graph that the peer sees
 """
 
 import hashlib
@@ -120,6 +121,28 @@ def pyramid(job: dict[str, Any]) -> dict[str, Any]:
     return describe(job["path"])
 
 
+def agglomerates(request: dict[str, Any]) -> dict[str, Any]:
+    """Read the attachments of a layer; write the graph beside it, and into the layer."""
+    layer = wk.Dataset.open(request["dataset"]).get_segmentation_layer("seg")
+    described = {
+        kind: [[one.name, str(one.path), one.data_format.value] for one in getattr(layer.attachments, kind)]
+        for kind in ("agglomerates", "meshes")
+    }
+    read = layer.attachments.agglomerates[0].to_graph()
+    graph = type(read)()
+    for node, position in request["nodes"]:
+        graph.add_segment(node, position=wk.Vec3Int(position))
+    for u, v, affinity in request["edges"]:
+        graph.add_affinity_edge(u, v, affinity=affinity)
+    wk.AgglomerateAttachment.create(request["write"], graph, segmentation_dtype=request["dtype"])
+    wk.AgglomerateAttachment.create_and_add_to(layer, "added_by_the_peer", graph)
+    return {
+        "attachments": described,
+        "nodes": [[node, list(values["position"])] for node, values in read.nodes(data=True)],
+        "edges": [[u, v, values["affinity"]] for u, v, values in read.edges(data=True)],
+    }
+
+
 def main() -> None:
     """Answer one request."""
     request = json.load(sys.stdin)
@@ -131,6 +154,8 @@ def main() -> None:
             answers = write(request["path"])
         case "pyramids":
             answers = [pyramid(job) for job in request["jobs"]]
+        case "agglomerates":
+            answers = agglomerates(request)
         case unknown:
             raise SystemExit(f"unknown request {unknown!r}")
     # The library prints progress to stdout; the answer is the last line.

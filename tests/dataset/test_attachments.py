@@ -4,12 +4,14 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
 from wk_assets.dataset.attachment import (
     Attachment,
     ConnectomeAttachment,
@@ -18,7 +20,6 @@ from wk_assets.dataset.attachment import (
     SegmentIndexAttachment,
 )
 from wk_assets.dataset.attachments import KINDS, Attachments
-from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
 from wk_assets.dataset.dataset import Dataset
 from wk_assets.errors import (
     AlreadyThereError,
@@ -77,7 +78,8 @@ def test_a_new_layer_has_no_attachments(path: Path) -> None:
 
     assert attachments.is_empty
     assert attachments.meshes == attachments.agglomerates == attachments.connectomes == ()
-    assert attachments.segment_index is attachments.cumsum is None
+    assert attachments.segment_index is None
+    assert attachments.cumsum is None
     assert list(attachments) == []
 
 
@@ -203,7 +205,7 @@ def test_a_copy_lies_in_the_folder_of_its_kind_under_its_name(path: Path) -> Non
 
     added = attachments.add_copy_attachments(*given)
 
-    assert [one.path.relative_to(path / "seg").as_posix() for one in added] == [
+    assert [Path(one.path.path).relative_to(path / "seg").as_posix() for one in added] == [
         "meshes/m.hdf5",
         "agglomerates/a",
         "connectomes/c.hdf5",
@@ -224,9 +226,9 @@ def test_a_link_leads_to_the_file_and_moves_with_it_if_it_is_relative(path: Path
 
     link = path / "seg" / "meshes" / "mesh.hdf5"
     assert link.is_symlink()
-    assert os.path.isabs(os.readlink(link)) is not relative
+    assert link.readlink().is_absolute() is not relative
     assert attachments_of(path).meshes == (added,)
-    moved = path.parent.rename(path.parent.with_name("moved"))
+    moved = path.parent.rename(path.parent.with_name(f"{path.parent.name}-moved"))
     assert (moved / "dataset" / "seg" / "meshes" / "mesh.hdf5").exists() is relative
 
 
@@ -299,11 +301,12 @@ def test_only_what_the_layer_has_can_be_changed(path: Path, change: str) -> None
     attachments.add_attachments(mesh(path))
     foreign = MeshAttachment.from_path_and_name(path.parent / "outside" / "other.hdf5", "mesh", data_format=HDF5)
 
+    changes: dict[str, Callable[[], object]] = {
+        "rename": partial(attachments.rename_attachment, foreign, new_name="x"),
+        "delete": partial(attachments.delete_attachment, foreign),
+    }
     with pytest.raises(NotInDatasetError, match=r"has no MeshAttachment.*other\.hdf5.*its meshes are: mesh"):
-        if change == "rename":
-            attachments.rename_attachment(foreign, new_name="x")
-        else:
-            attachments.delete_attachment(foreign)
+        changes[change]()
 
 
 def test_a_dataset_opened_for_reading_keeps_its_attachments(path: Path) -> None:

@@ -93,7 +93,8 @@ def _write_array(path: Path, values: NDArray[Any]) -> None:
                 }
             ).result()
             for begin in range(0, length, shard):
-                array[begin : begin + shard].write(values[begin : begin + shard]).result()
+                end = min(begin + shard, length)
+                array[begin:end].write(values[begin:end]).result()
         except ValueError as error:  # what tensorstore makes of the operating system's refusals
             raise StorageError(f"writing {path} failed: {error}") from error
 
@@ -144,22 +145,28 @@ def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _check(path: Path, arrays: AgglomerateArrays) -> None:
+    expected = {
+        "agglomerate_to_segments": ((), "u"),
+        "agglomerate_to_positions": ((3,), "iu"),
+        "agglomerate_to_edges": ((2,), "iu"),
+        "agglomerate_to_affinities": ((), "f"),
+    }
+    for name, (rest, kind) in expected.items():
+        array = getattr(arrays, name)
+        if array.ndim != 1 + len(rest) or array.shape[1:] != rest or array.dtype.kind not in kind:
+            wanted = ", ".join(["n", *map(str, rest)])
+            raise PropertiesError(f"{path}: {name} is {array.dtype.name} of shape {array.shape}; expected ({wanted})")
     segments, edges = arrays.agglomerate_to_segments, arrays.agglomerate_to_edges
     sizes = _sizes(path, "agglomerate_to_segments_offsets", arrays.agglomerate_to_segments_offsets, len(segments))
     counts = _sizes(path, "agglomerate_to_edges_offsets", arrays.agglomerate_to_edges_offsets, len(edges))
-    for field, shape, kind in (
-        ("agglomerate_to_segments", (len(segments),), "u"),
-        ("agglomerate_to_positions", (len(segments), 3), "iu"),
-        ("agglomerate_to_edges", (len(edges), 2), "iu"),
-        ("agglomerate_to_affinities", (len(edges),), "f"),
-    ):
-        array = getattr(arrays, field)
-        if array.shape != shape or array.dtype.kind not in kind:
-            raise PropertiesError(
-                f"{path}: {field} is {array.dtype.name} of shape {array.shape}; expected shape {shape}"
-            )
     if len(sizes) != len(counts):
         raise PropertiesError(f"{path}: segments of {len(sizes)} agglomerates, but edges of {len(counts)}")
+    if len(arrays.agglomerate_to_positions) != len(segments) or len(arrays.agglomerate_to_affinities) != len(edges):
+        raise PropertiesError(
+            f"{path}: agglomerate_to_positions of {len(arrays.agglomerate_to_positions)} segments and "
+            f"agglomerate_to_affinities of {len(arrays.agglomerate_to_affinities)} edges; there are {len(segments)} segments "
+            f"and {len(edges)} edges"
+        )
     if len(edges) and (edges.min() < 0 or (edges.max(axis=1) >= np.repeat(sizes, counts)).any()):
         raise PropertiesError(f"{path}: agglomerate_to_edges names segments beyond the end of their agglomerate")
 
