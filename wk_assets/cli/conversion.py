@@ -3,6 +3,7 @@
 Joins readers, the mag ladder and operations for images that no instrument of a configuration wrote.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,45 +23,61 @@ from wk_assets.errors import (
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import SamplingMode, default_coarsest_mag, mag_ladder
+from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.array_volume import ArrayVolume
+from wk_assets.operations.category_rule import category_of
 from wk_assets.operations.chunk_sample import ChunkSampler
 from wk_assets.operations.commit_dataset import DatasetRequest, DatasetResult, commit_dataset
 from wk_assets.operations.compression import AUTO, PROBED_LEVELS, Compression, probe_compression
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.estimate_layer import estimated
 from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
+from wk_assets.operations.layer_mapping import IMAGE_SUFFIXES
 from wk_assets.operations.layer_plan import LayerPlan
 from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
 from wk_assets.operations.layer_request import ArraySettings, Category, LayerRequest, LayerResult, ProgressListener
 from wk_assets.operations.run_layer import run_layer
 from wk_assets.properties.dataset_properties import FILE_NAME
+from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.properties.names import check_layer_name
+from wk_assets.readers.arranged import Arrangement, arranged
 from wk_assets.readers.open_volume import open_volume
-from wk_assets.readers.volume import MeasuredVoxelSize, SourceSelection, VolumeDescription
+from wk_assets.readers.volume import MeasuredVoxelSize, SourceSelection, VolumeDescription, VolumeSource
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.durable import free_bytes
 from wk_assets.storage.stored_array import StoredArray
 
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+AUTOMATIC = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionOptions:
-    """The options as they were typed. `mags` None: by the voxel size; empty: none but the finest."""
+    """The options as they were typed. `mags` None: by the voxel size; empty: none but the finest.
+
+    `category` "auto": by the rule of `operations.category_rule`. `max_mag`: the coarsest mag. `name`: of a new dataset.
+    """
 
     voxel_size: str | None = None
     unit: LengthUnit = LengthUnit.NANOMETER
     layer_name: str | None = None
-    category: str = "color"
+    category: str = AUTOMATIC
+    name: str | None = None
     files: str | None = None
     axes: str | None = None
     channel: int | None = None
+    flip: str = ""
+    swap_xy: bool = False
     layout: Layout = Layout.OME
     compression: str = AUTO
     mags: str | None = None
+    max_mag: str | None = None
     sampling: SamplingMode = SamplingMode.ANISOTROPIC
     mode: DownsamplingMode | None = None
+    chunk_shape: Vec3Int | None = None
+    shard_shape: Vec3Int | None = None
+    data_format: DataFormat = DataFormat.Zarr3
 
 
 def conversion_request(
@@ -71,9 +88,6 @@ def conversion_request(
     Raises InputError for an option that is wrong, SourceError for images that can not be imported.
     """
     _require_place(target)
-    category = _category(options.category)
-    compression = Compression.parse(options.compression)
-    name = check_layer_name(options.layer_name or category)
     selection = SourceSelection(
         root=source if source.is_dir() else source.parent,
         files=images_of(source, options.files),
@@ -81,18 +95,46 @@ def conversion_request(
         channel=options.channel,
         voxel_size=voxel_size_of(options.voxel_size, options.unit),
     )
-    with open_volume(selection) as reader:
+    return request_of_source(
+        arranged(selection, Arrangement(flip=options.flip, swap_xy=options.swap_xy)),
+        str(source),
+        target,
+        options,
+        sampler,
+        names=_names_of(source, selection.files),
+    )
+
+
+def request_of_source(
+    source: VolumeSource,
+    title: str,
+    target: Path,
+    options: ConversionOptions,
+    sampler: ChunkSampler | None = None,
+    *,
+    names: Sequence[str] = (),
+) -> LayerRequest:
+    """Build the request of a layer of any source; `title` names it in errors, `names` help to decide the category.
+
+    Raises InputError for an option that is wrong, SourceError for what can not be imported.
+    """
+    _require_place(target)
+    compression = Compression.parse(options.compression)
+    with open_volume(source) as reader:
         description = reader.description
+        category = category_of(reader, names) if options.category == AUTOMATIC else _category(options.category)
+        name = check_layer_name(options.layer_name or category)
         if description.voxel_size is None:
             raise VoxelSizeError(
-                f"{source}: the files do not say how large a voxel is; give --voxel-size x,y,z and --unit"
+                f"{title}: the files do not say how large a voxel is; give --voxel-size x,y,z and --unit"
             )
-        array = ArraySettings(layout=options.layout, zstd_level=compression.zstd_level)
+        topleft = reader.origin if isinstance(reader, ArrayVolume) else Vec3Int(0, 0, 0)
+        array = _array_settings(options, compression.zstd_level)
         if compression.tolerance is not None:
             stored = _level_of_the_same_images(target, name, description)
             if stored is None:
                 fitted = array.fitted_to(description.size)
-                sample = (sampler or ChunkSampler()).sample(selection, fitted.chunk_shape, reader)
+                sample = (sampler or ChunkSampler()).sample(source, fitted.chunk_shape, reader)
                 stored = probe_compression(sample, fitted, tolerance=compression.tolerance).chosen
             array = replace(array, zstd_level=stored)
     voxel_size = description.voxel_size.voxel_size
@@ -101,24 +143,53 @@ def conversion_request(
         dataset_path=target,
         layer_name=name,
         category=category,
-        source=selection,
+        source=source,
         voxel_size=voxel_size,
         mags=(Mag(1), *_coarser_mags(options, voxel_size, description, target)),
         mode=usual if options.mode is None else options.mode,
+        topleft=topleft,
         array=array,
     )
 
 
+def _names_of(source: Path, files: Sequence[Path]) -> list[str]:
+    root = source.absolute().parent
+    return sorted({part for path in files for part in path.relative_to(root).parts})
+
+
+def _array_settings(options: ConversionOptions, zstd_level: int | None) -> ArraySettings:
+    array = ArraySettings(layout=options.layout, zstd_level=zstd_level)
+    if options.chunk_shape is not None:
+        array = replace(array, chunk_shape=options.chunk_shape)
+    if options.shard_shape is not None:
+        array = replace(array, shard_shape=options.shard_shape)
+    for name, shape in (("--chunk-shape", array.chunk_shape), ("--shard-shape", array.shard_shape)):
+        if any(edge & (edge - 1) for edge in shape):
+            raise GeometryError(f"{name} {tuple(shape)}: every edge must be a power of two, like 32, 64 or 256")
+    if any(array.shard_shape % array.chunk_shape):
+        raise GeometryError(
+            f"--shard-shape {tuple(array.shard_shape)} is not a multiple of --chunk-shape {tuple(array.chunk_shape)}"
+        )
+    return array
+
+
 def carry_out(
-    plan: LayerPlan, compute: Compute, listener: ProgressListener | None = None, sampler: ChunkSampler | None = None
+    plan: LayerPlan,
+    compute: Compute,
+    listener: ProgressListener | None = None,
+    sampler: ChunkSampler | None = None,
+    *,
+    name: str | None = None,
 ) -> tuple[LayerResult, tuple[CheckOutcome, ...], DatasetResult | None]:
     """Run the plan, check the layer, commit the dataset: None instead of it if a check of severity error failed.
+
+    `name`: of the dataset, if it is a new one.
 
     Raises DiskFullError before anything is written, and what the operations raise.
     """
     request = plan.request
     _require_disk(plan, compute, sampler)
-    dataset = _dataset_request(request)
+    dataset = _dataset_request(request, name)
     result = run_layer(plan, compute, listener)
     record = read_layer_record(request.dataset_path, request.layer_name)
     if record is None:
@@ -187,7 +258,7 @@ def _coarser_mags(
     return mag_ladder(
         voxel_size.to_nanometer(),
         Mag(1),
-        default_coarsest_mag(description.size),
+        default_coarsest_mag(description.size) if options.max_mag is None else Mag(options.max_mag),
         options.sampling,
         existing=_mags_of_other_layers(target),
         depth=description.size.z,
@@ -204,7 +275,7 @@ def _mags_of_other_layers(target: Path) -> tuple[Mag, ...]:
     return tuple({mag.to_mag() for record in records for mag in record.mags})
 
 
-def _dataset_request(request: LayerRequest) -> DatasetRequest:
+def _dataset_request(request: LayerRequest, name: str | None) -> DatasetRequest:
     try:
         there = committed(request.dataset_path)
     except NotADatasetError:
@@ -212,7 +283,7 @@ def _dataset_request(request: LayerRequest) -> DatasetRequest:
     others = () if there is None else tuple(name for name in there.layer_names if name != request.layer_name)
     return DatasetRequest(
         dataset_path=request.dataset_path,
-        name=request.dataset_path.absolute().name if there is None else there.name,
+        name=(name or request.dataset_path.absolute().name) if there is None else there.name,
         voxel_size=request.voxel_size if there is None else there.voxel_size,
         layer_names=(*others, request.layer_name),
         layout=request.array.layout if there is None else there.layout,

@@ -12,16 +12,20 @@ from typer.core import TyperGroup
 
 from wk_assets import __version__
 from wk_assets.cli.check import check
+from wk_assets.cli.check_equality import check_equality
 from wk_assets.cli.convert import convert
+from wk_assets.cli.convert_other import convert_knossos, convert_raw, convert_zarr
 from wk_assets.cli.demo import demo
 from wk_assets.cli.downsample import downsample
 from wk_assets.cli.exit_codes import ExitCode, exit_code
+from wk_assets.cli.export import export, export_as_tiff
 from wk_assets.cli.info import info
 from wk_assets.cli.ingest import ingest
 from wk_assets.cli.init import init
 from wk_assets.cli.plan import plan
 from wk_assets.cli.rewrite import compress, copy_dataset
 from wk_assets.cli.screen import complain, remark
+from wk_assets.cli.standin import standin
 from wk_assets.cli.status import status
 from wk_assets.cli.ui import ui
 from wk_assets.cli.verify import verify
@@ -107,13 +111,20 @@ app.command(rich_help_panel=_SET_UP)(demo)
 app.command(rich_help_panel=_WORK)(plan)
 app.command(rich_help_panel=_WORK)(ingest)
 app.command(rich_help_panel=_WORK)(convert)
+app.command("convert-raw", rich_help_panel=_WORK)(convert_raw)
+app.command("convert-zarr", rich_help_panel=_WORK)(convert_zarr)
+app.command("convert-knossos", rich_help_panel=_WORK)(convert_knossos)
 app.command(rich_help_panel=_WORK)(downsample)
 app.command(rich_help_panel=_WORK)(compress)
 app.command("copy-dataset", rich_help_panel=_WORK)(copy_dataset)
+app.command(rich_help_panel=_WORK)(export)
+app.command("export-as-tiff", rich_help_panel=_WORK)(export_as_tiff)
 app.command(rich_help_panel=_LOOK)(info)
+app.command("check-equality", rich_help_panel=_LOOK)(check_equality)
 app.command(rich_help_panel=_LOOK)(verify)
 app.command(rich_help_panel=_LOOK)(status)
 app.command(rich_help_panel=_LOOK)(ui)
+app.command(rich_help_panel=_SET_UP)(standin)
 
 
 def run() -> None:

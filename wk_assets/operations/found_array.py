@@ -100,8 +100,8 @@ def _named(axes: str | None, dimensions: int, path: Path) -> tuple[str, ...] | N
 def _own_names(
     document: dict[str, Any], path: Path, data_format: DataFormat, dimensions: int
 ) -> tuple[str, ...] | None:
-    if data_format is DataFormat.N5:  # Source: N5 stores dimensions x first; further ones follow
-        return tuple(document["axes"]) if "axes" in document else ("x", "y", "z", "c")[:dimensions]
+    if data_format is DataFormat.N5:  # Source: N5 stores dimensions x first
+        return tuple(document["axes"]) if "axes" in document else (("x", "y", "z") if dimensions == 3 else None)
     named = document.get("dimension_names")
     if named is None and data_format is DataFormat.Zarr and (path / ".zattrs").is_file():
         named = _json(path / ".zattrs").get("_ARRAY_DIMENSIONS")
