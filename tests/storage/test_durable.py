@@ -57,6 +57,21 @@ def test_a_torn_last_line_of_a_journal_is_forgotten_and_nothing_else(tmp_path: P
         assert journal.records()[whole] == {"number": "next"}
 
 
+def test_the_parts_of_a_record_count_only_with_its_end(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append({"number": 0})
+    journal.append({"number": 2}, parts=[{"number": 0.5}, {"number": 1}])
+    data = (tmp_path / "journal.jsonl").read_bytes()
+    for cut in range(len(data)):
+        (tmp_path / "journal.jsonl").write_bytes(data[:cut])
+        whole = 1 if data[:cut].count(b"\n") else 0
+        assert [record["number"] for record in journal.replay()] == [0] * whole
+        journal.append({"number": "next"}, parts=[{"number": "first"}])
+        assert [record["number"] for record in journal.replay()][whole:] == ["first", "next"]
+    (tmp_path / "journal.jsonl").write_bytes(data)
+    assert [record["number"] for record in journal.replay()] == [0, 0.5, 1, 2]
+
+
 def test_a_line_of_a_journal_with_zeros_in_it_is_forgotten(tmp_path: Path) -> None:
     """A power cut may keep the end of a line, and its length, but not its beginning."""
     journal = Journal(tmp_path / "journal.jsonl")

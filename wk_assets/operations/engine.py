@@ -13,22 +13,25 @@ A slab is emitted when it is full: its chunks are encoded and, from the same row
 which is emitted as soon as it is full in turn. So nothing is read back, and memory is two and a third slabs whatever
 the number of slices. Threads only: decoding, kernels, compression and writing all release the interpreter lock.
 
+Slices too wide for that go the same way in parts, as the `MemoryPlan` says: images are loaded by windows of rows into a
+slab that lies in a spool file, and each row of chunks is worked on window by window of its columns. The order of chunks
+in a shard, and so every byte, stays the same.
+
 The order in which chunks are appended to a shard is fixed by the plan, never by the threads: the same input gives the
 same bytes. After some output has gathered, a *checkpoint* syncs the open and finished shards and then appends a line
 to the journal. A run that finds a journal cuts its shards back to the last checkpoint, fills the half-full slabs again
 from the level below, and goes on: it ends with the bytes of a run that nobody disturbed.
 
-What lives elsewhere: which levels and slabs there are and what fits the memory (`pyramid_plan`), what happens to a band of
-rows (`pyramid_level`), where a slab is held (`slab_stores`) and its voxels come from (`slab_sources`), how a shard is laid
-out (`storage.shard`), who may run and how the result becomes visible (`run_layer`).
+What lives elsewhere: which levels and slabs there are (`pyramid_plan`) and what fits the memory (`memory_plan`), what
+happens to a window of rows (`pyramid_level`), what a checkpoint says (`checkpoint`), where a slab is held (`slab_stores`)
+and its voxels come from (`slab_sources`), how a shard is laid out (`storage.shard`), who may run and how the result becomes
+visible (`run_layer`).
 """
 
-import time
-from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -36,19 +39,16 @@ from threading import BoundedSemaphore
 
 from wk_assets.errors import ShardCorruptError
 from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.checkpoint import CHECKPOINT_BYTES, Checkpoint, replay
 from wk_assets.operations.layer_record import SliceFact
 from wk_assets.operations.layer_request import Progress, ProgressListener
 from wk_assets.operations.pyramid_level import EncodedWindow, PyramidLevel
 from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan
 from wk_assets.operations.slab_sources import LoadTask, SlabSource
 from wk_assets.operations.slab_stores import MemorySlab, SlabStore, SpooledSlab
-from wk_assets.storage.durable import remove_tree, sync_directory, sync_file, write_atomically
+from wk_assets.storage.durable import remove_tree, write_atomically
 from wk_assets.storage.journal import Journal
 from wk_assets.storage.shard import ShardBuilder, ShardEntry
-
-# Between two checkpoints: how much output may be lost to a crash, and how long a slow source may go unsaved.
-CHECKPOINT_BYTES = 256 << 20
-CHECKPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +71,6 @@ class PassResult:
             read_bytes=sum(result.read_bytes for result in results),
             written_bytes=sum(result.written_bytes for result in results),
         )
-
-
-@dataclass(slots=True)
-class _SinceCheckpoint:
-    """What the next line of the journal has to say."""
-
-    started: float
-    appended: dict[tuple[int, str], tuple["array[int]", "array[int]"]] = field(default_factory=dict)
-    finished: list[tuple[int, ShardEntry]] = field(default_factory=list)
-    facts: list[SliceFact] = field(default_factory=list)
-    size_bytes: int = 0
 
 
 class Engine:
@@ -153,7 +142,7 @@ class Engine:
     def _pass(self, first_slab: int) -> None:
         level = self._levels[0]
         count = len(level.plan.slabs)
-        self._since = _SinceCheckpoint(started=time.monotonic())
+        self._since = Checkpoint()
         spare = self._store_of(0, "next") if self._memory.prefetch and first_slab + 1 < count else None
         loading = self._start_loading(level, first_slab) if first_slab < count else []
         for slab in range(first_slab, count):
@@ -169,9 +158,7 @@ class Engine:
                 level.store, spare = spare, level.store
             elif slab + 1 < count:
                 loading = self._start_loading(level, slab + 1)
-            waited = time.monotonic() - self._since.started
-            last = slab + 1 == count
-            if last or self._since.size_bytes >= self._checkpoint_bytes or waited >= CHECKPOINT_SECONDS:
+            if slab + 1 == count or self._since.is_due(self._checkpoint_bytes):
                 self._checkpoint(slab + 1)
         if spare is not None:
             spare.close()
@@ -263,10 +250,7 @@ class Engine:
             if builder is None:
                 builder = level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
             builder.append(positions, sizes, data)
-            noted_positions, noted_sizes = self._since.appended.setdefault((number, key), (array("I"), array("I")))
-            noted_positions.extend(positions)
-            noted_sizes.extend(sizes)
-            self._since.size_bytes += data.size
+            self._since.note(number, key, positions, sizes)
         level.reuse(window.memory)
 
     def _close_shards(self, number: int) -> None:
@@ -280,43 +264,17 @@ class Engine:
                 entry = level.open.pop(key).finish()
                 if entry is not None:
                     level.done[key] = entry
-                    self._since.finished.append((number, entry))
+                    self._since.finished[number, key] = entry
 
     # ------------------------------------------------------------------ checkpoints
 
     def _checkpoint(self, slabs: int) -> None:
-        """Make everything up to this slab survive: data, then names, then the line that relies on them."""
+        """Make everything up to this slab survive."""
         since = self._since
-        finished = {(number, entry.key): entry for number, entry in since.finished}
-        paths: list[Path] = []
-        directories: set[Path] = set()
-        for number, key in {**dict.fromkeys(since.appended), **dict.fromkeys(finished)}:
-            level = self._levels[number]
-            path = level.directory / key
-            paths.append(path if (number, key) in finished else path.with_name(path.name + ".part"))
-            directories.update(parent for parent in path.parents if parent.is_relative_to(level.directory))
-        for _ in self._pool.map(sync_file, paths):
-            pass
-        for directory in sorted(directories, key=lambda one: len(one.parts), reverse=True):
-            sync_directory(directory)
-        self._journal.append(
-            {
-                "slabs": slabs,
-                "appended": [
-                    [number, key, positions.tolist(), sizes.tolist(), self._crc(number, key, finished)]
-                    for (number, key), (positions, sizes) in since.appended.items()
-                ],
-                "finished": [[number, entry.key, entry.size_bytes, entry.crc32c] for number, entry in since.finished],
-                "facts": [fact.model_dump(exclude_defaults=True) for fact in since.facts],
-            }
-        )
+        since.write(self._journal, slabs, self._levels, self._pool)
         self._facts.extend(since.facts)
         self._written_bytes += since.size_bytes
-        self._since = _SinceCheckpoint(started=time.monotonic())
-
-    def _crc(self, number: int, key: str, finished: dict[tuple[int, str], ShardEntry]) -> int:
-        """Return the crc32c of what is appended to a shard so far; a finished one is checked by its entry instead."""
-        return 0 if (number, key) in finished else self._levels[number].open[key].crc32c
+        self._since = Checkpoint()
 
     def _prepare(self) -> int:
         """Set up the levels, take up what the journal proves, and return the number of slabs that are done."""
@@ -324,19 +282,7 @@ class Engine:
             PyramidLevel(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"), self._leading)
             for number, plan in enumerate(self._plan.levels)
         ]
-        self._facts = []
-        slabs = 0
-        for record in self._journal.records():
-            slabs = record["slabs"]
-            for number, key, positions, sizes, crc in record["appended"]:
-                level = self._levels[number]
-                if key not in level.open:
-                    level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
-                level.open[key].note(positions, sizes, crc)
-            for number, key, size_bytes, crc in record["finished"]:
-                self._levels[number].open.pop(key, None)
-                self._levels[number].done[key] = ShardEntry(key, size_bytes, crc)
-            self._facts.extend(SliceFact.model_validate(fact) for fact in record["facts"])
+        slabs, self._facts = replay(self._journal, self._levels)
         for level in self._levels:
             if level.plan.stored:
                 write_atomically(level.directory / "zarr.json", level.plan.layout.to_zarr_json())

@@ -19,6 +19,7 @@ from wk_assets.errors import PlanError
 from wk_assets.operations.pyramid_plan import RESIDENT_BYTES, STORED_BLOCK_BYTES, LevelPlan, MemoryPlan, PyramidPlan
 from wk_assets.readers.volume import RowAccess
 
+_PACKED_BYTES = 1 << 20  # chunks that one worker packs together, and a coder
 _NARROW_COLUMNS = 4096  # a spool is read in runs of this many voxels before more levels are spooled instead
 _LARGEST_WINDOW_BYTES = 64 << 20  # of rows of an image: larger ones gain nothing
 _OPEN_SHARD_BYTES = 700  # a builder, its paths and its place in dicts, beside its index
@@ -83,8 +84,10 @@ def _fit_loading(
             min(room // loaders - access.held_bytes, max(_LARGEST_WINDOW_BYTES, access.unit * row_bytes)) // row_bytes
         )
         if rows >= access.unit or (loaders == 1 and rows > 0):
-            # less than a unit: its strips or tiles are decoded once per window
-            rows = min(max(rows // access.unit * access.unit, min(rows, access.unit)), level.box.size.y)
+            # less than a unit is an even part of it: its strips or tiles are decoded once per window
+            parts = -(-access.unit // rows)
+            rows = rows // access.unit * access.unit if rows >= access.unit else -(-access.unit // parts)
+            rows = min(rows, level.box.size.y)
             return loaders, rows, loaders * (rows * row_bytes + access.held_bytes)
     return None
 
@@ -122,23 +125,22 @@ def _load_bytes(level: LevelPlan, access: RowAccess | None, rows: int, *, spoole
 
 
 def _working(plan: PyramidPlan, spooled: tuple[bool, ...], workers: int, columns: int) -> int:
-    """Return the most that the workers of any level hold: a packed row of chunks, encoded ones, a band, what comes of it."""
-    most = 0
+    """Return the most that workers hold: encoded rows, which each level keeps room for, and the bands of one level."""
+    encoded = most = 0
     for number, level in enumerate(plan.levels):
         width = max(stop - start for start, stop in level.windows(columns))
         channels, depth, _, _ = level.buffer_shape
-        chunk = level.layout.chunk_shape
-        per_column = channels * width * level.layout.dtype.itemsize
-        packed = per_column * chunk.y * chunk.z
-        band = per_column * depth * level.row_step
-        # encoded rows wait for those before them, at most two and a half per worker
-        holds = packed + 3 * band
-        if spooled[number] or width < level.buffer_shape[3]:
+        band = channels * width * depth * level.row_step * level.layout.dtype.itemsize
+        holds = _PACKED_BYTES + level.layout.chunk_bytes
+        if level.stored:
+            # what is encoded waits for the rows before it, at most two and a half per worker
+            encoded += 3 * band
+        if spooled[number]:
             holds += 2 * band
         if number + 1 < len(spooled) and spooled[number + 1]:
             holds += band // 2
-        most = max(most, workers * holds)
-    return most
+        most = max(most, holds)
+    return workers * (encoded + most)
 
 
 def _open_shards_bytes(plan: PyramidPlan) -> int:

@@ -15,9 +15,10 @@ from pathlib import Path
 from wk_assets.errors import PlanError, StorageError
 from wk_assets.geometry.mag import Mag
 from wk_assets.operations.array_volume import BlockSource, ReadsBlocks
+from wk_assets.operations.checkpoint import CHECKPOINT_BYTES
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.edited_mags import current_record
-from wk_assets.operations.engine import CHECKPOINT_BYTES, Engine, PassResult
+from wk_assets.operations.engine import Engine, PassResult
 from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, PlannedRedo, is_whole
 from wk_assets.operations.layer_record import (
     BOOKKEEPING,

@@ -21,7 +21,7 @@ from wk_assets.readers.tiff_pages import Page, PageFiller
 from wk_assets.readers.tiff_stream import PageStream, can_be_streamed
 from wk_assets.readers.volume import RowAccess, SourceFile
 
-LARGEST_SEGMENT_BYTES = 32 << 20  # decoded; a longer one is not decoded once per window
+LARGEST_SEGMENT_BYTES = 16 << 20  # decoded; a longer one is not decoded once per window
 _SCRATCH_BYTES = 4 << 20  # of blocks of raw pixels, read or unpacked from a stream
 
 
