@@ -20,7 +20,8 @@ def test_every_error_of_ours_has_a_documented_exit_code(kind: type[WkAssetsError
     """A new branch of the error tree would else end as code 1, which says that wk-assets has a defect."""
     error = kind.__new__(kind)
 
-    assert exit_code(error) in {ExitCode.CONFIGURATION, ExitCode.SOURCE, ExitCode.STORAGE, ExitCode.LOCKED}
+    documented = {ExitCode.CONFIGURATION, ExitCode.SOURCE, ExitCode.STORAGE, ExitCode.LOCKED, ExitCode.SERVER}
+    assert exit_code(error) in documented
 
 
 def test_an_error_and_those_below_it_share_an_exit_code_unless_they_say_otherwise() -> None:
@@ -29,6 +30,7 @@ def test_an_error_and_those_below_it_share_an_exit_code_unless_they_say_otherwis
     assert exit_code(errors.DiskFullError()) is ExitCode.STORAGE
     assert exit_code(errors.PropertiesError()) is ExitCode.STORAGE
     assert exit_code(errors.LockedError()) is ExitCode.LOCKED
+    assert exit_code(errors.NoAnswerError()) is ExitCode.SERVER
     assert exit_code(errors.PlanError()) is ExitCode.CONFIGURATION
 
 

@@ -6,7 +6,7 @@ Pure: no process is ended here (see `main`).
 import errno
 from enum import IntEnum
 
-from wk_assets.errors import InputError, LockedError, PlanError, PropertiesError, SourceError, StorageError
+from wk_assets.errors import InputError, LockedError, PlanError, PropertiesError, ServerError, SourceError, StorageError
 
 
 class ExitCode(IntEnum):
@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     STORAGE = 5  # disk full, not writable, a damaged or missing dataset
     LOCKED = 6  # somebody else is writing the same thing; later it works
     FINDINGS = 7  # the command worked and found something wrong: `check`, a failed asset check, a failed run
+    SERVER = 8  # a WEBKNOSSOS server was not reached, or refuses
     INTERRUPTED = 130  # Ctrl-C
 
 
@@ -39,6 +40,8 @@ def exit_code(error: BaseException) -> ExitCode:
         return ExitCode.INTERRUPTED
     if isinstance(error, LockedError):
         return ExitCode.LOCKED
+    if isinstance(error, ServerError):
+        return ExitCode.SERVER
     if isinstance(error, StorageError | PropertiesError):
         return ExitCode.STORAGE
     if isinstance(error, SourceError):

@@ -79,7 +79,7 @@ app = typer.Typer(
     cls=ErrorReportingGroup,
     help="Turn microscope output into WEBKNOSSOS datasets, as a lineage of assets that you can see, check and rerun.",
     epilog="Exit codes: 0 done, 1 defect, 2 usage, 3 configuration or request, 4 source, 5 storage, 6 locked, "
-    "7 findings, 130 interrupted.",
+    "7 findings, 8 server, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -69,7 +69,7 @@ def _nml_of(name: str, body: bytes) -> bytes:
     if not zipfile.is_zipfile(io.BytesIO(body)):
         return body
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        found = [entry for entry in archive.namelist() if entry.endswith(".nml") and "/" not in entry]
+        found = [entry for entry in archive.namelist() if _is_nml(entry)]
         if len(found) != 1:
             raise Refusal(f"The zip {name} holds {len(found)} NML files at its top; one is due.")
         return archive.read(found[0])
@@ -139,6 +139,37 @@ def _add(parent: Any, name: str, attributes: dict[str, Any]) -> None:
 def without_volume_data(contents_name: str, body: bytes) -> tuple[str, bytes]:
     """Return the NML alone of a file."""
     return contents_name.rsplit(".", 1)[0] + ".nml", _nml_of(contents_name, body)
+
+
+def as_downloaded(body: bytes, *, told: dict[str, str], experiment: dict[str, str]) -> bytes:
+    """Return a file as the server gives it out: with `meta` elements and attributes of `experiment` that say what it is."""
+    if not zipfile.is_zipfile(io.BytesIO(body)):
+        return _told(body, told, experiment)
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return zipped(
+            [
+                (entry, _told(archive.read(entry), told, experiment) if _is_nml(entry) else archive.read(entry))
+                for entry in archive.namelist()
+            ]
+        )
+
+
+def _is_nml(entry: str) -> bool:
+    return entry.endswith(".nml") and "/" not in entry
+
+
+def _told(nml: bytes, told: dict[str, str], experiment: dict[str, str]) -> bytes:
+    root = etree.fromstring(nml, etree.XMLParser(resolve_entities=False, no_network=True))
+    known = root.find("parameters/experiment")
+    if known is not None:
+        for key, value in experiment.items():
+            known.set(key, value)
+    for meta in root.findall("meta"):
+        if str(meta.get("name")) in told:
+            root.remove(meta)
+    for position, (key, value) in enumerate(told.items()):
+        root.insert(position, etree.Element("meta", {"name": key, "content": value}))
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="utf-8"))
 
 
 def zipped(files: list[tuple[str, bytes]]) -> bytes:

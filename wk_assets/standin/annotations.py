@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from wk_assets.standin.annotation_files import empty_nml, read_contents, without_volume_data, zipped
+from wk_assets.standin.annotation_files import as_downloaded, empty_nml, read_contents, without_volume_data, zipped
 from wk_assets.standin.annotation_store import (
     add_annotation,
     annotation_json,
@@ -25,7 +25,7 @@ from wk_assets.standin.dataset_store import may_read, readable, stored_dataset
 from wk_assets.standin.people import asker, existing_user, require
 from wk_assets.standin.replies import Refusal, not_found, said
 from wk_assets.standin.tasks import stored_task, task_json
-from wk_assets.standin.world import World
+from wk_assets.standin.world import ORGANIZATION, World
 
 routes = Routes()
 _COMPOUND = ("CompoundTask", "CompoundProject", "CompoundTaskType")
@@ -83,8 +83,23 @@ def _download(call: Call, annotation: Row) -> Response:
     name, body = contents_of(call.world, annotation, call.number("version"))
     if call.flag("skipVolumeData"):
         name, body = without_volume_data(name, body)
+    body = _as_given_out(call.world, annotation, body)
     stem = annotation["doc"]["name"] or f"{_dataset_name(call.world, annotation)}__{annotation['id']}"
     return _sent(f"{stem}.{name.rsplit('.', 1)[-1]}", body)
+
+
+def _as_given_out(world: World, annotation: Row, body: bytes) -> bytes:
+    owner = world.get("users", annotation["owner"]) if annotation["owner"] else None
+    told = {"annotationId": annotation["id"], "writer": "standin"}
+    if owner is not None:
+        told["username"] = f"{owner['firstName']} {owner['lastName']}"
+    if annotation["task"] is not None:
+        told["taskId"] = annotation["task"]
+    experiment = {
+        "name": _dataset_name(world, annotation), "organization": ORGANIZATION, "datasetId": annotation["dataset"],
+        "wkUrl": world.base_url, "description": annotation["doc"]["description"],
+    }  # fmt: skip
+    return as_downloaded(body, told=told, experiment=experiment)
 
 
 def _dataset_name(world: World, annotation: Row) -> str:
@@ -114,7 +129,8 @@ def download_typed(call: Call) -> Any:
     rows = [row for row in rows if supervises(call.world, user, row)]
     if not rows:
         raise Refusal("There are no finished annotations.")
-    files = [(row["id"], *contents_of(call.world, row)) for row in rows]
+    stored = [(row, *contents_of(call.world, row)) for row in rows]
+    files = [(row["id"], name, _as_given_out(call.world, row, body)) for row, name, body in stored]
     return _sent(f"{typ}_{key}.zip", zipped([(f"{one}.{name.rsplit('.', 1)[-1]}", body) for one, name, body in files]))
 
 

@@ -168,7 +168,8 @@ def as_json(call: Call, dataset: Dataset) -> dict[str, Any]:
             "id": {"name": dataset["directoryName"], "team": ORGANIZATION}, "status": dataset["status"]
         }  # fmt: skip
     else:
-        shown = enveloped(dataset["source"], call.version)
+        layers = [absolute_layer(dataset, layer["name"]) for layer in dataset["source"]["dataLayers"]]
+        shown = enveloped({**dataset["source"], "dataLayers": layers}, call.version)
         source = {**shown, "id": {"name": dataset["directoryName"], "team": ORGANIZATION}}
     every_team = {team["id"]: team for team in world.all("teams")}
     through_folders = teams_through_folders(world, dataset["folderId"])

@@ -36,6 +36,19 @@ def free_port() -> int:
         return port
 
 
+def require_free_port(port: int) -> None:
+    """Raise ConfigurationError if something listens on a port already."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as error:
+            what = f"nothing can listen on {port} ({error.strerror})"
+            raise ConfigurationError(
+                f"http://{LOOPBACK}:{port}", [Problem("port", what, "Choose another port")]
+            ) from error
+
+
 @contextmanager
 def running_standin(
     folder: Path, *, port: int = 0, settings: Settings | None = None, admin_token: str | None = None
@@ -45,6 +58,7 @@ def running_standin(
     Raises ConfigurationError if the port is taken.
     """
     number = port or free_port()
+    require_free_port(number)
     url = f"http://{LOOPBACK}:{number}"
     world = open_world(folder, url, settings)
     first = seed(world, admin_token=admin_token)
