@@ -11,7 +11,9 @@ writers that are killed, are real. The flags say what a format can not do; the t
 small: boxes of some thousand voxels, chunks of 4 voxels.
 """
 
+import errno
 import multiprocessing
+import os
 import tempfile
 import threading
 from abc import ABC, abstractmethod
@@ -28,7 +30,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.storage.mag_array_writers import crash_at_every_step, fill_from_two_processes, fill_stripes
-from wk_assets.errors import GeometryError, InputError, ReadOnlyError
+from wk_assets.errors import DiskFullError, GeometryError, InputError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
@@ -438,8 +440,58 @@ class MagArrayConformance(ABC):
         assert killed >= 2
         assert not leftovers(tmp_path)
 
+    def test_a_full_disk_leaves_old_or_new_shards_and_says_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The disk is full at the first fsync of a write; at the second of another; and so on, until a write has fewer."""
+        info = self.info((14, 8, 5))
+        array = self.create(tmp_path / "1", info)
+        old, new = values("uint16", info.shape, 1), values("uint16", info.shape, 2)
+        for step in range(100):
+            array.write_box(info.box, old)
+            disk = _FullDisk(step)
+            monkeypatch.setattr(os, "fsync", disk.fsync)
+            refused: list[DiskFullError] = []
+            try:
+                array.write_box(info.box, new)
+            except DiskFullError as error:
+                refused.append(error)
+            monkeypatch.undo()
+
+            assert bool(refused) == disk.was_full
+            assert not leftovers(tmp_path)
+            for reader in (array, self.reopened(array)):
+                found = reader.read_box(info.box)
+                for shard in info.box.chunk(info.shard_shape, info.shard_shape):
+                    part = shard.to_slices()
+                    assert any(
+                        np.array_equal(found[part], state[part]) for state in ((old, new) if refused else (new,))
+                    )
+            if not refused:
+                return
+        pytest.fail("a small write takes a hundred fsyncs")
+
     def _opener(self, array: MagArray) -> Callable[[], MagArray]:
         return _Opener(type(self), array.path, array.info)
+
+
+class _FullDisk:
+    """Count fsyncs; one of them finds no space."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._real = os.fsync
+        self._counting = threading.Lock()
+        self.was_full = False
+
+    def fsync(self, descriptor: int) -> None:
+        with self._counting:
+            self._step -= 1
+            full = self._step == -1
+        if full:
+            self.was_full = True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._real(descriptor)
 
 
 class _Opener:

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -29,6 +30,9 @@ from wk_assets.storage.zarr2_chunk import Zarr2ChunkCodec
 from wk_assets.storage.zarr2_metadata import Zarr2Metadata
 
 METADATA_NAME = ".zarray"
+# Small files wait for the disk, not for a processor: several fsyncs at once are one commit of the file system's journal.
+_MOST_THREADS = 8
+_BYTES_IN_FLIGHT = 256 * 1024 * 1024
 _Index = tuple[int, ...]
 _Window = tuple[slice, ...]
 
@@ -171,13 +175,18 @@ class Zarr2Array:
                 f"{state.box.bottomright}; resize it first"
             )
         source = state.axes.as_stored(voxels)
-        changed = set()
-        for index, in_chunk, in_box in _cells(state, box_in_mag):
-            file = self._path / state.metadata.key(index)
-            with self._locks.shard(state.metadata.key(index)):
-                if self._replace(state, index, file, in_chunk, source[in_box]):
-                    changed.add(file.parent)
-        for directory in sorted(changed):
+
+        def put(cell: tuple[_Index, _Window, _Window]) -> Path | None:
+            index, in_chunk, in_box = cell
+            key = state.metadata.key(index)
+            with self._locks.shard(key):
+                return self._replace(state, index, self._path / key, in_chunk, source[in_box])
+
+        cells = list(_cells(state, box_in_mag))
+        threads = max(1, min(_MOST_THREADS, len(cells), _BYTES_IN_FLIGHT // state.metadata.chunk_bytes))
+        with ThreadPoolExecutor(threads) as pool:
+            changed = set(pool.map(put, cells))
+        for directory in sorted(filter(None, changed)):
             with storage_refusals(directory):
                 sync_directory(directory)
 
@@ -251,8 +260,8 @@ class Zarr2Array:
             return None
         return state.codec.decode(stored, str(file))
 
-    def _replace(self, state: _State, index: _Index, file: Path, window: _Window, voxels: NDArray[Any]) -> bool:
-        """Put voxels into a chunk; say whether a name in its directory changed. The caller holds the chunk's lock."""
+    def _replace(self, state: _State, index: _Index, file: Path, window: _Window, voxels: NDArray[Any]) -> Path | None:
+        """Put voxels into a chunk; return its directory if a name there changed. The caller holds the chunk's lock."""
         metadata = state.metadata
         corner = [place * length for place, length in zip(index, metadata.chunks, strict=True)]
         inside = [min(n, end - a) for n, end, a in zip(metadata.chunks, metadata.shape, corner, strict=True)]
@@ -269,7 +278,7 @@ class Zarr2Array:
                 partial.unlink(missing_ok=True)
                 existed = file.exists()
                 file.unlink(missing_ok=True)
-                return existed
+                return file.parent if existed else None
             data = state.codec.encode(chunk)
             make_directory(file.parent)
             try:
@@ -281,7 +290,7 @@ class Zarr2Array:
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise
-        return True
+        return file.parent
 
 
 def _is_all(chunk: NDArray[Any], value: float) -> bool:
