@@ -27,6 +27,11 @@ def open_mag_array(
     if data_format is DataFormat.Zarr3:
         if (path / MANIFEST_NAME).exists():
             return ShardedArray.open(path, axis_order, additional_axes, read_only=read_only)
+        from wk_assets.storage.foreign_sharded_array import ForeignShardedArray
+
+        array = ForeignShardedArray.open_if_like_ours(path, axis_order, additional_axes, read_only=read_only)
+        if array is not None:
+            return array
         from wk_assets.storage.plain_zarr3_array import PlainZarr3Array
 
         return PlainZarr3Array.open(path, axis_order, additional_axes, read_only=read_only)

@@ -78,7 +78,9 @@ class ShardDraft:
         return ShardEntry(self._key, self._length, self._crc32c, self._digest.hexdigest())
 
     def is_what_was(self) -> bool:
-        """Say whether the finished file has the bytes of the one that has the name now."""
+        """Say whether the finished file has the bytes of the one that has the name now, or neither is there."""
+        if self._descriptor is None:
+            return not self._final.exists()
         try:
             with self._part.open("rb") as new, self._final.open("rb") as old:
                 while data := new.read(_BUFFER_BYTES):

@@ -43,6 +43,7 @@ from wk_assets.storage.shard_draft import ShardDraft, canonical_order, fill_draf
 from wk_assets.storage.shard_ledger import ShardLedger
 from wk_assets.storage.shard_part import ChunkPart, ShardPart, chunk_parts, encode_chunk, read_chunk, shard_parts
 from wk_assets.storage.shard_reader import OpenShard, ShardReader
+from wk_assets.storage.unpromised_shards import UnpromisedShards
 
 _METADATA = "zarr.json"
 _CREATED = "created"  # the content key of an array without voxels
@@ -60,7 +61,7 @@ class ShardedArray:
         self._described: tuple[FileStamp, ArrayLayout, ArrayInfo] | None = None
         layout, _ = self._load()
         self._locks = ArrayLocks(path)
-        self._ledger = ShardLedger(path, self._locks)
+        self._ledger = self._book(layout)
         self._reader = ShardReader(layout, path)
         self._codec = ChunkCodec(layout)
         self._order = canonical_order(layout)
@@ -274,7 +275,7 @@ class ShardedArray:
             with ShardDraft(layout, self._path, part.key) as draft:
                 fill_draft(draft, self._order, zip((chunk.position for chunk in chunks), made, strict=True), old)
                 becomes = draft.finish()
-                if becomes == was and (was is None or draft.is_what_was()):
+                if becomes == was and draft.is_what_was():
                     return
                 self._ledger.begin(part.key, was, becomes)
                 draft.publish()
@@ -294,6 +295,12 @@ class ShardedArray:
         if self._read_only:
             raise ReadOnlyError(f"{self._path} was opened for reading only")
 
+    def _parsed(self, data: bytes, source: str) -> ArrayLayout:
+        return ArrayLayout.from_zarr_json(data, source)
+
+    def _book(self, layout: ArrayLayout) -> ShardLedger | UnpromisedShards:  # noqa: ARG002  # where there is no manifest
+        return ShardLedger(self._path, self._locks)
+
     def _load(self) -> tuple[ArrayLayout, ArrayInfo]:
         """Return what zarr.json says, read again if it changed. Raises NotADatasetError, PropertiesError."""
         path = self._path / _METADATA
@@ -302,7 +309,7 @@ class ShardedArray:
             raise NotADatasetError(f"{self._path} holds no Zarr array: there is no {_METADATA}")
         described = self._described
         if described is None or described[0] != stamp:
-            layout = ArrayLayout.from_zarr_json(path.read_bytes(), str(path))
+            layout = self._parsed(path.read_bytes(), str(path))
             self._described = described = stamp, layout, info_of(layout)
         return described[1], described[2]
 
