@@ -59,8 +59,9 @@ class ResampledLayer(LayerMags):
         """Make all usual mags that are coarser than `from_mag`, by default the coarsest one that is there.
 
         `coarsest_mag`: where to stop, by default the mag with at most 100 voxels in x and y. `align_with_other_layers`: take
-        mags of the other layers (or those of another dataset) where they fit. A single slice is never halved in z. `force_sampling_scheme` is accepted for the sake
-        of scripts: no scheme made here is invalid. `only_setup_mags`: make the arrays and leave them empty.
+        mags of the other layers (or those of another dataset) where they fit. A single slice is never halved in z.
+        `force_sampling_scheme` is accepted for the sake of scripts: no scheme made here is invalid. `only_setup_mags`: make
+        the arrays and leave them empty.
         Raises NotInDatasetError (a LookupError) without `from_mag`, AlreadyThereError for mags that are there unless
         `allow_overwrite`, GeometryError for an unknown sampling mode, DownsamplingError, StorageError.
         """

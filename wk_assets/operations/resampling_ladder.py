@@ -1,6 +1,6 @@
 """Which mags a layer gets when it is resampled, coarser or finer ones. Integers and edge lengths; opens nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from wk_assets.errors import PlanError
 from wk_assets.geometry.mag import Mag
@@ -46,9 +46,20 @@ def finer_mags(
         raise PlanError(f"mag {from_mag} can not be upsampled to mag {finest}: it is no multiple of it")
     if finest == from_mag:
         return ()
-    ladder = mag_ladder(voxel_size, finest, from_mag, sampling, existing=existing, depth=size.z)
-    between = [mag for mag in ladder if mag.max_dim < from_mag.max_dim and _divides(mag, from_mag)]
+    if sampling is SamplingMode.CONSTANT_Z:
+        between = list(_doublings_in_plane(finest, from_mag))
+    else:
+        ladder = mag_ladder(voxel_size, finest, from_mag, sampling, existing=existing)
+        between = [mag for mag in ladder if mag.max_dim < from_mag.max_dim and _divides(mag, from_mag)]
     return (*reversed(between), finest)
+
+
+def _doublings_in_plane(finest: Mag, from_mag: Mag) -> Iterator[Mag]:
+    """Yield the mags between two of the same z; a ladder by the greatest factor would miss those below z."""
+    factors = finest.to_vec3_int() * (2, 2, 1)
+    while Mag(factors) != from_mag and _divides(Mag(factors), from_mag):
+        yield Mag(factors)
+        factors = factors * (2, 2, 1)
 
 
 def _divides(fine: Mag, coarse: Mag) -> bool:
