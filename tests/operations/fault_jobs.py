@@ -42,6 +42,12 @@ def rewrite(target: Path) -> None:
     _commit(target)
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy a dataset, shard by shard, as `wk-assets copy-dataset` does."""
+    run_layer(plan_rewrite(source, "color", ONE_THREAD, target_path=target), ONE_THREAD)
+    _commit(target)
+
+
 def _commit(target: Path) -> None:
     settings: ArraySettings = crash_lab.request_of(target, target).array
     commit_dataset(

@@ -92,6 +92,24 @@ def test_a_disturbed_rewrite_keeps_the_old_dataset_until_the_new_one_is_whole(
     )
 
 
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_disturbed_copy_ends_with_the_same_bytes(imported: Path, tmp_path: Path, fault: str) -> None:
+    target, whole = tmp_path / "dataset", tmp_path / "whole"
+    fault_jobs.copy(imported, whole)
+    work = partial(fault_jobs.copy, imported, target)
+    points = strace_lab.points_of(work, tmp_path / "calls.log")
+    assert len(points) > 100
+    shutil.rmtree(target)
+
+    source = crash_lab.digest(imported)
+
+    disturb_and_finish(points, fault, lambda: None, target, work, whole)
+
+    assert crash_lab.digest(imported) == source
+
+
 def test_strace_kills_at_the_very_call_that_was_asked_for(tmp_path: Path) -> None:
     """Were the laboratory to disturb nothing, everything here would pass."""
 

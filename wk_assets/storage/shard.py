@@ -191,11 +191,13 @@ def copy_shard(source: Path, target: Path, shard: ShardEntry) -> None:
         writing.flush()
         os.fsync(writing.fileno())
     if (size, crc) != (shard.size_bytes, shard.crc32c):
-        part.unlink()
+        with storage_refusals(part):
+            part.unlink()
         raise ShardCorruptError(
             f"{source / shard.key}: its bytes have changed since they were written; make the mag anew"
         )
-    part.rename(final)
+    with storage_refusals(final):
+        part.rename(final)
     sync_directory(final.parent)
 
 
