@@ -22,7 +22,7 @@ def check_equality(
 ) -> None:
     """Compare two datasets: layers, boxes, mags and every voxel. Formats, chunks and compression may differ."""
     from wk_assets.cli.progress import shown_count
-    from wk_assets.cli.quantities import seconds_text
+    from wk_assets.cli.quantities import counted, seconds_text
     from wk_assets.operations.compare_datasets import compare_datasets
 
     started = time.monotonic()
@@ -40,6 +40,6 @@ def check_equality(
     else:
         for one in differences:
             say(str(one))
-        complain(f"{source} and {target} differ: {len(differences)} times, see above")
+        complain(f"{source} and {target} are not the same: {counted(len(differences), 'difference')}, see above")
     if differences:
         raise typer.Exit(ExitCode.FINDINGS)

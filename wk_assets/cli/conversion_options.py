@@ -1,5 +1,6 @@
 """Options that all commands share which make a layer out of something: `convert`, `convert-raw`, `convert-zarr`, `convert-knossos`."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -7,8 +8,16 @@ import typer
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.array_layout import Layout
+
+
+class ArrayFormat(StrEnum):
+    """Name a format that layers are written in (apart from `DataFormat`, which takes long to import)."""
+
+    ZARR3 = "zarr3"
+    ZARR = "zarr"
+    WKW = "wkw"
+
 
 UnitOption = Annotated[LengthUnit, typer.Option("--unit", help="The unit of --voxel-size.")]
 NeededVoxelSizeOption = Annotated[str, typer.Option("--voxel-size", help="Edge lengths x,y,z, e.g. 11.24,11.24,25.")]
@@ -31,7 +40,7 @@ LayoutOption = Annotated[
     Layout, typer.Option("--layout", help="ome: WEBKNOSSOS and OME-Zarr 0.5 at once; webknossos: plain.")
 ]
 DataFormatOption = Annotated[
-    DataFormat, typer.Option("--data-format", help="zarr3 (in one pass), or zarr (v2) or wkw for older servers.")
+    ArrayFormat, typer.Option("--data-format", help="zarr3 (in one pass), or zarr (v2) or wkw for older servers.")
 ]
 CompressionOption = Annotated[
     str,

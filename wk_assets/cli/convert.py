@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wk_assets.cli.conversion_options import (
+    ArrayFormat,
     CategoryOption,
     ChunkShapeOption,
     CompressionOption,
@@ -31,7 +32,6 @@ from wk_assets.cli.conversion_options import (
 from wk_assets.cli.options import DryRunOption, JsonOption, MemoryOption, ThreadsOption
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag_ladder import SamplingMode
-from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.array_layout import Layout
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def convert(
     channel: Annotated[int | None, typer.Option("--channel", min=0, help="Which of several channels, from 0.")] = None,
     flip_axes: FlipOption = None,
     swap_xy: Annotated[bool, typer.Option("--swap-xy", help="Let x and y change places, before --flip-axes.")] = False,
-    data_format: DataFormatOption = DataFormat.Zarr3,
+    data_format: DataFormatOption = ArrayFormat.ZARR3,
     layout: LayoutOption = Layout.OME,
     chunk_shape: ChunkShapeOption = None,
     shard_shape: ShardShapeOption = None,
@@ -81,6 +81,7 @@ def convert(
     from wk_assets.cli.conversion import ConversionOptions, conversion_request
     from wk_assets.cli.conversion_run import run_conversion
     from wk_assets.cli.shapes import axes_of, shape_of
+    from wk_assets.properties.layer_properties import DataFormat
 
     options = ConversionOptions(
         voxel_size=voxel_size,
@@ -101,7 +102,7 @@ def convert(
         mode=mode,
         chunk_shape=shape_of(chunk_shape, "--chunk-shape"),
         shard_shape=shape_of(shard_shape, "--shard-shape"),
-        data_format=data_format,
+        data_format=DataFormat(data_format.value),
     )
 
     def request(options: "ConversionOptions", sampler: "ChunkSampler") -> "LayerRequest":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from wk_assets.cli.conversion_options import (
+    ArrayFormat,
     CategoryOption,
     ChunkShapeOption,
     CompressionOption,
@@ -32,7 +33,6 @@ from wk_assets.cli.conversion_options import (
 from wk_assets.cli.options import DryRunOption, JsonOption, MemoryOption, ThreadsOption
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag_ladder import SamplingMode
-from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.array_layout import Layout
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def convert_raw(
     layer_name: LayerNameOption = None,
     category: CategoryOption = "color",
     name: NameOption = None,
-    data_format: DataFormatOption = DataFormat.Zarr3,
+    data_format: DataFormatOption = ArrayFormat.ZARR3,
     layout: LayoutOption = Layout.OME,
     chunk_shape: ChunkShapeOption = None,
     shard_shape: ShardShapeOption = None,
@@ -133,7 +133,7 @@ def convert_raw(
             "mode": mode,
             "chunk_shape": shape_of(chunk_shape, "--chunk-shape"),
             "shard_shape": shape_of(shard_shape, "--shard-shape"),
-            "data_format": data_format,
+            "data_format": data_format.value,
         },
         (threads, memory),
         overwrite=overwrite_existing,
@@ -160,7 +160,7 @@ def convert_zarr(
         bool, typer.Option("--is-segmentation-layer", help="As --category segmentation.")
     ] = False,
     name: NameOption = None,
-    data_format: DataFormatOption = DataFormat.Zarr3,
+    data_format: DataFormatOption = ArrayFormat.ZARR3,
     layout: LayoutOption = Layout.OME,
     chunk_shape: ChunkShapeOption = None,
     shard_shape: ShardShapeOption = None,
@@ -210,7 +210,7 @@ def convert_zarr(
             "mode": mode,
             "chunk_shape": shape_of(chunk_shape, "--chunk-shape"),
             "shard_shape": shape_of(shard_shape, "--shard-shape"),
-            "data_format": data_format,
+            "data_format": data_format.value,
         },
         (threads, memory),
         overwrite=overwrite_existing,
@@ -230,7 +230,7 @@ def convert_knossos(
     layer_name: LayerNameOption = None,
     category: CategoryOption = "color",
     name: NameOption = None,
-    data_format: DataFormatOption = DataFormat.Zarr3,
+    data_format: DataFormatOption = ArrayFormat.ZARR3,
     layout: LayoutOption = Layout.OME,
     chunk_shape: ChunkShapeOption = None,
     shard_shape: ShardShapeOption = None,
@@ -272,7 +272,7 @@ def convert_knossos(
             "mode": mode,
             "chunk_shape": shape_of(chunk_shape, "--chunk-shape"),
             "shard_shape": shape_of(shard_shape, "--shard-shape"),
-            "data_format": data_format,
+            "data_format": data_format.value,
         },
         (threads, memory),
         overwrite=overwrite_existing,
@@ -295,6 +295,7 @@ def _convert(
     from wk_assets.cli.compute_budget import compute_of
     from wk_assets.cli.conversion import ConversionOptions, request_of_source
     from wk_assets.cli.conversion_run import run_conversion
+    from wk_assets.properties.layer_properties import DataFormat
 
     def request(options: "ConversionOptions", sampler: "ChunkSampler") -> "LayerRequest":
         return request_of_source(source_of(options), str(source), target, options, sampler, names=[source.name])
@@ -303,7 +304,7 @@ def _convert(
         str(source),
         target,
         request,
-        ConversionOptions(**given),
+        ConversionOptions(**{**given, "data_format": DataFormat(given["data_format"])}),
         compute_of(*budget),
         overwrite=overwrite,
         dry_run=dry_run,

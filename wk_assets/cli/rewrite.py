@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wk_assets.cli.conversion_options import ArrayFormat, ChunkShapeOption, ShardShapeOption
 from wk_assets.cli.options import DryRunOption, JsonOption, MemoryOption, ThreadsOption
 from wk_assets.cli.screen import headline, say, show_json
 from wk_assets.storage.array_layout import Layout
@@ -57,15 +58,50 @@ def copy_dataset(
     layout: Annotated[
         Layout | None, typer.Option("--layout", help="How the copy lies on disk. Default: as now.")
     ] = None,
+    data_format: Annotated[
+        ArrayFormat | None, typer.Option("--data-format", help="zarr3, zarr (v2) or wkw. Default: as now.")
+    ] = None,
+    chunk_shape: ChunkShapeOption = None,
+    shard_shape: ShardShapeOption = None,
+    exists_ok: Annotated[
+        bool, typer.Option("--exists-ok", help="Copy into a dataset that is there already, over what it has.")
+    ] = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy a dataset, every shard compared with its checksum; with other settings it is stored anew on the way."""
-    from wk_assets.cli.committed_dataset import committed
-    from wk_assets.cli.compute_budget import compute_of
+    """Copy a dataset, every shard compared with its checksum; with other settings it is stored anew on the way.
 
+    Datasets of others, and other formats, are copied mag by mag.
+    """
+    from wk_assets.cli.committed_dataset import committed, written_by_us
+    from wk_assets.cli.compute_budget import compute_of
+    from wk_assets.cli.shapes import shape_of
+    from wk_assets.errors import InputError
+
+    if data_format is not None or chunk_shape or shard_shape or exists_ok or not written_by_us(source):
+        from wk_assets.cli.copy_elsewhere import copy_elsewhere
+        from wk_assets.geometry.vec3_int import Vec3Int
+        from wk_assets.properties.layer_properties import DataFormat
+
+        if layout is not None or compression not in {None, "none"}:
+            raise InputError(
+                "--layout and --compression are for zarr3 datasets of wk-assets; with --data-format, --chunk-shape, "
+                "--shard-shape or --exists-ok only `--compression none` can be said"
+            )
+        copy_elsewhere(
+            source,
+            target,
+            data_format=None if data_format is None else DataFormat(data_format.value),
+            chunk_shape=shape_of(chunk_shape, "--chunk-shape") or (None if chunk is None else Vec3Int.full(chunk)),
+            shard_shape=shape_of(shard_shape, "--shard-shape") or (None if shard is None else Vec3Int.full(shard)),
+            compress=None if compression is None else False,
+            exists_ok=exists_ok,
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+        return
     compute, original = compute_of(threads, memory), committed(source)
     request = replace(
         original, dataset_path=target, name=target.resolve().name, layout=layout or original.layout, like=source
