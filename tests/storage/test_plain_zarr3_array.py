@@ -116,7 +116,7 @@ def test_axes_in_any_order_are_read_and_written(tmp_path: Path, dimensions: str)
     array = open_mag_array(tmp_path / "1", data_format=DataFormat.Zarr3, axis_order=order, additional_axes=extra)
 
     assert array.info.dimension_names == (("t",) if extra else ()) + ("c", "x", "y", "z")
-    assert array.info.axis_order == order
+    assert {axis: place for axis, place in array.info.axis_order.items() if axis != "t"} == order
     wanted = [axis for axis in array.info.dimension_names if axis in dimensions]
     expected = model.transpose([dimensions.index(axis) for axis in wanted])
     np.testing.assert_array_equal(array.read_box(box_of(array)).reshape(expected.shape), expected)

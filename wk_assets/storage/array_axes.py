@@ -42,10 +42,10 @@ class ArrayAxes:
         """
         places = {axis.index: axis.name for axis in additional_axes}
         free = [place for place in range(dimensions) if place not in places]
-        order = (
-            axis_order or dict(zip(_CXYZ[4 - len(free) :], free, strict=True)) if len(free) in {3, 4} else axis_order
-        )
-        for axis, place in (order or {}).items():
+        order = dict(axis_order or {})
+        if not order and len(free) in {3, 4}:
+            order = dict(zip(_CXYZ[4 - len(free) :], free, strict=True))
+        for axis, place in order.items():
             if places.setdefault(place, axis) != axis:
                 raise PropertiesError(f"{source}: dimension {place} is called {places[place]!r} and {axis!r}")
         if sorted(places) != list(range(dimensions)):
@@ -67,8 +67,9 @@ class ArrayAxes:
 
     @property
     def axis_order(self) -> dict[str, int]:
-        """The dimension of each of c (if there is one), x, y, z."""
-        return {axis: self.stored.index(axis) for axis in _CXYZ if axis in self.stored}
+        """The dimension of each of c (if there is one), x, y, z; of additional axes too, unless they are the first ones."""
+        told = _CXYZ if self.additional == self.stored[: len(self.additional)] else (*self.additional, *_CXYZ)
+        return {axis: self.stored.index(axis) for axis in told if axis in self.stored}
 
     def box(self, shape: Sequence[int]) -> NormalizedBoundingBox:
         """Return the box from the origin of an array with that shape."""

@@ -119,16 +119,18 @@ class Zarr2Array:
             raise PropertiesError(f"{path}: a Zarr3Config is for zarr3; zarr is compressed (zstd) or not")
         if (path / METADATA_NAME).exists():
             raise StorageError(f"{path} holds a Zarr v2 array already; delete it, or choose another place")
-        order = dict(info.axis_order) or {
-            axis: place for place, axis in enumerate(info.dimension_names) if axis in {"c", "x", "y", "z"}
-        }
-        free = (place for place in range(len(info.dimension_names)) if place not in order.values())
+        names = info.dimension_names
+        order = dict(info.axis_order) or {axis: place for place, axis in enumerate(names)}
+        free = iter([place for place in range(len(names)) if place not in order.values()])
         extra = [
-            AdditionalAxisProperties(name=axis, bounds=info.box.get_bounds(axis), index=next(free))
-            for axis in info.dimension_names
-            if axis not in {"c", "x", "y", "z"}
+            AdditionalAxisProperties(
+                name=axis,
+                bounds=info.box.get_bounds(axis),
+                index=order[axis] if axis in order else next(free, len(names)),
+            )
+            for axis in names[:-4]
         ]
-        axes = ArrayAxes.of(str(path), len(info.dimension_names), order, extra)
+        axes = ArrayAxes.of(str(path), len(names), order, extra)
         chunk = {"c": info.num_channels, **dict(zip("xyz", info.chunk_shape, strict=True))}
         metadata = Zarr2Metadata.for_new_array(
             axes.stop(info.box),
