@@ -150,7 +150,7 @@ def test_zipped_chunks_are_the_same_part_of_the_world(tmp_path: Path) -> None:
     assert sum(second.bounding_box.volume() for _, second, _ in pairs) == coarse.bounding_box.volume()
     assert all(first.read_only and not second.read_only for first, second, _ in pairs)
     assert all(
-        second.bounding_box.align_with_mag(coarse.mag, ceil=True).contains_bbox(first.bounding_box)  # type: ignore[arg-type]
+        second.bounding_box.align_with_mag(coarse.mag, ceil=True).contains_bbox(first.bounding_box)
         for first, second, _ in pairs
     )
     with pytest.raises(GeometryError, match="sizes must relate"):

@@ -155,10 +155,10 @@ class LayerMags(LayerHandle):
         try:
             self.change(
                 f"adding of mag {foreign.mag}",
-                lambda stored: adopt_staged(path, stored, foreign.mag, staged, foreign.info),
+                lambda stored: adopt_staged(path, stored, foreign.mag, staged),
             )
         finally:
-            remove_tree(staged)
+            remove_tree(staged.path)
         return self.get_mag(foreign.mag)
 
     def add_mag_as_ref(

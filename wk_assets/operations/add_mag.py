@@ -4,8 +4,9 @@ Functions that return `LayerProperties` are called while the dataset's lock is h
 """
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wk_assets.errors import AlreadyThereError, PropertiesError, StorageError
@@ -33,6 +34,14 @@ def add_new_mag(dataset_path: Path, layer: LayerProperties, mag: Mag, info: Arra
     return _with_mag(layer, mag, location, array.info)
 
 
+@dataclass(frozen=True, slots=True)
+class StagedArray:
+    """A copy that has no name yet: where it lies, and at which dimensions its axes stand (empty: as it says itself)."""
+
+    path: Path
+    axis_order: Mapping[str, int]
+
+
 def stage_copy(
     dataset_path: Path,
     layer: LayerProperties,
@@ -43,8 +52,8 @@ def stage_copy(
     *,
     executor: Executor | None = None,
     listener: ProgressListener | None = None,
-) -> Path:
-    """Copy an array beside the place where it will lie, and return where; see `adopt_staged`. Takes no lock.
+) -> StagedArray:
+    """Copy an array beside the place where it will lie; see `adopt_staged`. Takes no lock.
 
     `info`: what the copy is to be, `source_box`: its voxels, of the mag. Files are copied as they are if nothing about them
     changes. Raises AlreadyThereError, PlanError, StorageError.
@@ -56,26 +65,25 @@ def stage_copy(
     try:
         if _same_encoding(source.info, info) and target_box == source_box:
             copy_tree(source.path.resolve(), staged)
-        else:
-            make_directory(staged.parent)
-            inside = source_box.intersected_with(target_box, dont_assert=True)
-            copy_mag(source, create_mag_array(staged, info), inside, executor=executor, listener=listener)
+            return StagedArray(staged, source.info.axis_order)
+        make_directory(staged.parent)
+        inside = source_box.intersected_with(target_box, dont_assert=True)
+        target = create_mag_array(staged, info)
+        copy_mag(source, target, inside, executor=executor, listener=listener)
     except BaseException:
         remove_tree(staged)
         raise
-    return staged
+    return StagedArray(staged, target.info.axis_order)
 
 
-def adopt_staged(
-    dataset_path: Path, layer: LayerProperties, mag: Mag, staged: Path, source: ArrayInfo
-) -> LayerProperties:
-    """Give a staged copy its place and name it. `source`: the axes of what was copied. Raises AlreadyThereError."""
+def adopt_staged(dataset_path: Path, layer: LayerProperties, mag: Mag, staged: StagedArray) -> LayerProperties:
+    """Give a staged copy its place and name it. Raises AlreadyThereError."""
     location = _free_place(dataset_path, layer, mag)
-    move_into_place(staged, location)
+    move_into_place(staged.path, location)
     array = open_mag_array(
         location,
         data_format=layer.data_format,
-        axis_order={axis: place for axis, place in source.axis_order.items() if axis in _USUAL} or None,
+        axis_order={axis: place for axis, place in staged.axis_order.items() if axis in _USUAL} or None,
         additional_axes=layer.additional_axes or (),
     )
     added = _with_mag(layer, mag, location, array.info)
