@@ -1,13 +1,15 @@
 """`zarr.json` both ways, and the keys of shards."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zarr.core.metadata import ArrayV3Metadata
 
-from wk_assets.errors import PropertiesError
+from wk_assets.errors import GeometryError, PropertiesError
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.storage.array_layout import ArrayLayout, Layout
 
@@ -28,6 +30,7 @@ def layouts(draw: st.DrawFn) -> ArrayLayout:
         chunk_shape=chunk,
         shard_shape=shard,
         zstd_level=draw(st.sampled_from([None, 1, 5])),
+        additional=draw(st.sampled_from([(), (("t", 7),), (("t", 2), ("angle", 1))])),
     )
 
 
@@ -36,9 +39,44 @@ def test_a_layout_survives_its_own_json(layout: ArrayLayout) -> None:
     assert ArrayLayout.from_zarr_json(layout.to_zarr_json(), "zarr.json") == layout
 
 
-@given(layouts(), st.tuples(*[st.integers(0, 10_000)] * 3))
-def test_the_key_of_a_shard_leads_back_to_its_cell(layout: ArrayLayout, cell: tuple[int, int, int]) -> None:
-    assert layout.shard_cell(layout.shard_key(Vec3Int(cell))) == Vec3Int(cell)
+@given(layouts(), st.tuples(*[st.integers(0, 10_000)] * 3), st.tuples(*[st.integers(0, 50)] * 2))
+def test_the_key_of_a_shard_leads_back_to_its_place(
+    layout: ArrayLayout, cell: tuple[int, int, int], positions: tuple[int, int]
+) -> None:
+    leading = positions[: len(layout.additional)]
+    key = layout.shard_key(Vec3Int(cell), leading)
+    assert layout.shard_cell(key) == Vec3Int(cell)
+    assert layout.shard_leading(key) == leading
+
+
+@given(layouts())
+def test_zarr_python_names_shards_as_we_do(layout: ArrayLayout) -> None:
+    described = ArrayV3Metadata.from_dict(json.loads(layout.to_zarr_json()))
+    leading = tuple(range(1, 1 + len(layout.additional)))
+    place = dict(zip((*(name for name, _ in layout.additional), *"cxyz"), (*leading, 0, 5, 6, 7), strict=True))
+    assert described.shape == layout.array_shape
+    assert described.dimension_names == layout.axes
+    assert layout.shard_key(Vec3Int(5, 6, 7), leading) == described.encode_chunk_key(
+        tuple(place[axis] for axis in layout.axes)
+    )
+
+
+def test_a_shard_of_a_series_needs_its_position() -> None:
+    series = ArrayLayout(
+        layout=Layout.OME,
+        channels=1,
+        size=Vec3Int(8, 8, 8),
+        dtype=np.dtype("uint8"),
+        chunk_shape=Vec3Int(8, 8, 8),
+        shard_shape=Vec3Int(8, 8, 8),
+        zstd_level=1,
+        additional=(("t", 3),),
+    )
+    with pytest.raises(GeometryError, match="1 leading"):
+        series.shard_key(Vec3Int(0, 0, 0))
+    for additional in ((("x", 3),), (("t", 3), ("t", 4)), (("t", 0),)):
+        with pytest.raises(PropertiesError, match="additional axes"):
+            replace(series, additional=additional)
 
 
 def test_a_shard_that_is_no_multiple_of_its_chunks_is_refused() -> None:

@@ -1,6 +1,7 @@
 """What only arrays of our own promise when they are edited: losses are noticed, crashes leave whole shards, others see it all."""
 
 import json
+import resource
 import threading
 import tracemalloc
 from collections.abc import Sequence
@@ -14,7 +15,14 @@ import tensorstore
 import zarr
 from numpy.typing import NDArray
 
-from wk_assets.errors import GeometryError, PropertiesError, ShardCorruptError, ShardMissingError, StorageError
+from wk_assets.errors import (
+    DiskFullError,
+    GeometryError,
+    PropertiesError,
+    ShardCorruptError,
+    ShardMissingError,
+    StorageError,
+)
 from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.layer_properties import DataFormat
@@ -120,6 +128,20 @@ def test_writing_a_whole_shard_repairs_it(array: ShardedArray) -> None:
         array.write_box(box((0, 0, 0), (8, 8, 8)), voxels_of()[:, :8, :8, :8])
         assert damages(array) == []
         np.testing.assert_array_equal(reopened(array).read_box(WHOLE), voxels_of())
+
+
+def test_a_full_disk_leaves_what_was_there(array: ShardedArray) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))  # no shard has room
+    try:
+        with pytest.raises(DiskFullError, match=r"disk full at .*c/0/0/0/0"):
+            array.write_box(WITHIN, np.ones(tuple(WITHIN.size), "uint16"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    np.testing.assert_array_equal(reopened(array).read_box(WHOLE), voxels_of())
+    assert damages(array) == []
+    assert not [path for path in array.path.rglob("*") if path.suffix in (".part", ".lock")]
 
 
 # What is touched

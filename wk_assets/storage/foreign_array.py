@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from wk_assets.errors import GeometryError, PropertiesError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.mag_array import ArrayInfo, MagArray
+from wk_assets.storage.open_mag_array import open_mag_array
 
 
 class ForeignArray:
@@ -31,10 +33,7 @@ class ForeignArray:
         None: the array's own dimension names. Raises NotADatasetError, and PropertiesError for axes that nobody names
         or that are none of the four.
         """
-        # here, not above: zarr takes half a second to import, and arrays of our own do not need it
-        from wk_assets.storage.plain_zarr3_array import PlainZarr3Array
-
-        array = PlainZarr3Array.open(path, axis_order, read_only=True)
+        array = open_mag_array(path, data_format=DataFormat.Zarr3, axis_order=axis_order, read_only=True)
         axes = array.info.dimension_names
         if len(axes) != 4:
             raise PropertiesError(f"{path}: the axes are {', '.join(axes)}; only c, x, y, z can be read here")
