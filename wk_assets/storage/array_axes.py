@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wk_assets.errors import GeometryError, PropertiesError
+from wk_assets.errors import PropertiesError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.layer_properties import AdditionalAxisProperties
@@ -102,24 +102,6 @@ class ArrayAxes:
         channel = self.names.index("c")
         single = voxels[(slice(None),) * channel + (0,)]
         return single.transpose([place - (place > channel) for place in order])
-
-
-def check_box(source: str, box: NormalizedBoundingBox, axes: Sequence[str]) -> None:
-    """Raise GeometryError unless a box has these axes and starts at 0 or later."""
-    if tuple(box.axes) != tuple(axes):
-        raise GeometryError(f"{source}: a box with axes {box.axes}, the array has {tuple(axes)}")
-    if not box.topleft.is_positive():
-        raise GeometryError(f"{source}: box {box.topleft}..{box.bottomright} starts before the origin")
-
-
-def check_voxels(source: str, box: NormalizedBoundingBox, voxels: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    """Raise GeometryError unless voxels have the shape of their box, and the array's type."""
-    if voxels.shape != tuple(box.size):
-        raise GeometryError(
-            f"{source}: voxels of shape {voxels.shape} for a box of shape {tuple(box.size)} with axes {box.axes}"
-        )
-    if voxels.dtype != dtype:
-        raise GeometryError(f"{source}: voxels of type {voxels.dtype}, the array holds {dtype}; convert them first")
 
 
 def new_voxels(box: NormalizedBoundingBox, dtype: np.dtype[Any]) -> NDArray[Any]:

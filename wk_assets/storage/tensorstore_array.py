@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from wk_assets.errors import NotADatasetError, PropertiesError, ReadOnlyError, ShardCorruptError, StorageError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
-from wk_assets.storage.array_axes import ArrayAxes, check_box, new_voxels
+from wk_assets.storage.array_axes import ArrayAxes, new_voxels
 from wk_assets.storage.chunk_listing import listed_chunks
 from wk_assets.storage.mag_array import ArrayInfo
+from wk_assets.storage.mag_box import check_box, window_of
 
 _DTYPES = frozenset({*(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)), "float32", "float64"})
 _CHUNK_FILE = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)(\.gz|\.br)?")
@@ -132,12 +133,12 @@ class TensorstoreArray:
         Raises GeometryError for other axes or a box below the origin, ShardCorruptError for a chunk that can not be decoded,
         StorageError for one that can not be read.
         """
-        check_box(str(self._path), box_in_mag, self._axes.names)
+        check_box(self._path, self.info, box_in_mag)
         out = new_voxels(box_in_mag, self._dtype)
         inside = box_in_mag.intersected_with(self._axes.box_between(self._start, self._stop), dont_assert=True)
         if inside.is_empty():
             return out
-        target = self._axes.as_stored(out[inside.offset(-box_in_mag.topleft).to_slices()])
+        target = self._axes.as_stored(out[window_of(inside, box_in_mag)])
         window = tuple(map(slice, self._axes.start(inside), self._axes.stop(inside)))
         try:
             target[...] = self._store[window].read().result()

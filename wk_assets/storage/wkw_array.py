@@ -6,6 +6,7 @@ A wkw array does not know where it ends: voxels may be written anywhere, and `in
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -18,14 +19,16 @@ from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.shard_grid import ShardGrid
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
-from wk_assets.storage.array_axes import check_box, check_voxels, new_voxels
+from wk_assets.storage.array_axes import new_voxels
 from wk_assets.storage.array_locks import ArrayLocks
 from wk_assets.storage.durable import write_atomically
 from wk_assets.storage.mag_array import ArrayInfo, Zarr3Config
+from wk_assets.storage.mag_box import box_from_origin, check_box, check_voxels
 from wk_assets.storage.wkw_file import BlockPatch, Window, WkwFile, morton_numbers, rewrite
 from wk_assets.storage.wkw_header import WkwHeader
 
 HEADER_NAME = "header.wkw"
+_NO_END = 2**62
 _AXES = ("c", "x", "y", "z")
 _FILE_NAME = re.compile(r"x(0|[1-9]\d*)\.wkw")
 _Block = tuple[int, Window, Window]
@@ -41,6 +44,15 @@ class WkwArray:
         self._read_only = read_only
         self._locks = ArrayLocks(path)
         self._growing = Lock()
+        self._endless = ArrayInfo(
+            data_format=DataFormat.WKW,
+            voxel_type=header.dtype,
+            box=box_from_origin(_AXES, (header.channels, _NO_END, _NO_END, _NO_END)),
+            chunk_shape=header.chunk_shape,
+            shard_shape=header.shard_shape,
+            compression_mode=header.compressed,
+            axis_order={axis: place for place, axis in enumerate(_AXES)},
+        )
 
     @property
     def path(self) -> Path:
@@ -57,15 +69,7 @@ class WkwArray:
                 for cell in self._stored_cells():
                     self._end = self._end.pairmax((cell + 1) * shape)
             end = self._end
-        return ArrayInfo(
-            data_format=DataFormat.WKW,
-            voxel_type=self._header.dtype,
-            box=NormalizedBoundingBox((0, 0, 0, 0), (self._header.channels, *end), _AXES),
-            chunk_shape=self._header.chunk_shape,
-            shard_shape=self._header.shard_shape,
-            compression_mode=self._header.compressed,
-            axis_order={axis: place for place, axis in enumerate(_AXES)},
-        )
+        return replace(self._endless, box=box_from_origin(_AXES, (self._header.channels, *end)))
 
     @classmethod
     def open(
@@ -122,7 +126,7 @@ class WkwArray:
 
         Raises GeometryError for other axes or a box below the origin, ShardCorruptError.
         """
-        check_box(str(self._path), box_in_mag, _AXES)
+        check_box(self._path, self._endless, box_in_mag)
         out = new_voxels(box_in_mag, self._header.dtype)
         for cell, part in self._files(box_in_mag):
             with WkwFile.open(self._file(cell), self._header) as file:
@@ -141,9 +145,7 @@ class WkwArray:
         LockedError, StorageError.
         """
         self._check_writable()
-        check_box(str(self._path), box_in_mag, _AXES)
-        check_voxels(str(self._path), box_in_mag, voxels, self._header.dtype)
-        self._check_channels(box_in_mag)
+        check_voxels(self._path, self._endless, box_in_mag, voxels)
         for cell, part in self._files(box_in_mag):
             patches = [
                 BlockPatch(number, inside, voxels[_from(outside, box_in_mag)])
@@ -160,8 +162,11 @@ class WkwArray:
     def resize(self, box_in_mag: NormalizedBoundingBox) -> None:
         """Let `info.box` end at the far corner of a box; on disk there is nothing that says so."""
         self._check_writable()
-        check_box(str(self._path), box_in_mag, _AXES)
-        self._check_channels(box_in_mag)
+        check_box(self._path, self._endless, box_in_mag)
+        if box_in_mag.bottomright.c != self._header.channels:
+            raise GeometryError(
+                f"{self._path}: an array of {self._header.channels} channels can not have {box_in_mag.bottomright.c}"
+            )
         with self._growing:
             self._end = box_in_mag.bottomright_xyz
 
@@ -178,12 +183,6 @@ class WkwArray:
     def _check_writable(self) -> None:
         if self._read_only:
             raise ReadOnlyError(f"{self._path} was opened for reading only; open it for writing to change it")
-
-    def _check_channels(self, box: NormalizedBoundingBox) -> None:
-        if box.bottomright.c > self._header.channels:
-            raise GeometryError(
-                f"{self._path}: the box has channels up to {box.bottomright.c}, the array has {self._header.channels}"
-            )
 
     def _file(self, cell: Vec3Int) -> Path:
         return self._path / f"z{cell.z}" / f"y{cell.y}" / f"x{cell.x}.wkw"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError, ReadOnlyError, StorageError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
-from wk_assets.storage.array_axes import ArrayAxes, check_box, check_voxels, new_voxels
+from wk_assets.storage.array_axes import ArrayAxes, new_voxels
 from wk_assets.storage.array_locks import ArrayLocks
 from wk_assets.storage.chunk_listing import listed_chunks
 from wk_assets.storage.durable import (
@@ -26,6 +26,7 @@ from wk_assets.storage.durable import (
     write_atomically,
 )
 from wk_assets.storage.mag_array import ArrayInfo, Zarr3Config
+from wk_assets.storage.mag_box import check_box, check_voxels, inside_array, window_of
 from wk_assets.storage.zarr2_chunk import Zarr2ChunkCodec
 from wk_assets.storage.zarr2_metadata import Zarr2Metadata
 
@@ -45,8 +46,7 @@ class _State:
     metadata: Zarr2Metadata
     axes: ArrayAxes
     codec: Zarr2ChunkCodec
-    box: NormalizedBoundingBox
-    dtype: np.dtype[Any]
+    info: ArrayInfo
 
 
 class Zarr2Array:
@@ -76,17 +76,7 @@ class Zarr2Array:
     @property
     def info(self) -> ArrayInfo:
         """What the array is; follows `resize`, also that of others. Chunks are shards."""
-        state = self._current()
-        chunk = state.axes.xyz(state.metadata.chunks)
-        return ArrayInfo(
-            data_format=DataFormat.Zarr,
-            voxel_type=state.dtype,
-            box=state.box,
-            chunk_shape=chunk,
-            shard_shape=chunk,
-            compression_mode=state.metadata.compressor is not None,
-            axis_order=state.axes.axis_order,
-        )
+        return self._current().info
 
     @classmethod
     def open(
@@ -148,12 +138,12 @@ class Zarr2Array:
         Raises GeometryError for other axes or a box below the origin, ShardCorruptError.
         """
         state = self._current()
-        check_box(str(self._path), box_in_mag, state.axes.names)
-        out = new_voxels(box_in_mag, state.dtype)
-        inside = box_in_mag.intersected_with(state.box, dont_assert=True)
+        check_box(self._path, state.info, box_in_mag)
+        out = new_voxels(box_in_mag, state.info.voxel_type)
+        inside = inside_array(state.info, box_in_mag)
         if inside.is_empty():
             return out
-        target = state.axes.as_stored(out[inside.offset(-box_in_mag.topleft).to_slices()])
+        target = state.axes.as_stored(out[window_of(inside, box_in_mag)])
         for index, in_chunk, in_box in _cells(state, inside):
             chunk = self._chunk(state, index)
             target[in_box] = state.metadata.fill_value if chunk is None else chunk[in_chunk]
@@ -167,15 +157,9 @@ class Zarr2Array:
         """
         self._check_writable()
         state = self._current()
-        check_box(str(self._path), box_in_mag, state.axes.names)
-        check_voxels(str(self._path), box_in_mag, voxels, state.dtype)
+        check_voxels(self._path, state.info, box_in_mag, voxels)
         if box_in_mag.is_empty():
             return
-        if not state.box.contains_bbox(box_in_mag):
-            raise GeometryError(
-                f"{self._path}: box {box_in_mag.topleft}..{box_in_mag.bottomright} leaves the array, which ends at "
-                f"{state.box.bottomright}; resize it first"
-            )
         source = state.axes.as_stored(voxels)
 
         def put(cell: tuple[_Index, _Window, _Window]) -> Path | None:
@@ -200,10 +184,10 @@ class Zarr2Array:
         self._check_writable()
         with self._locks.bookkeeping():
             state = self._current()
-            check_box(str(self._path), box_in_mag, state.axes.names)
-            if box_in_mag.bottomright.c != state.box.bottomright.c:
+            check_box(self._path, state.info, box_in_mag)
+            if box_in_mag.bottomright.c != state.info.num_channels:
                 raise GeometryError(
-                    f"{self._path}: an array of {state.box.bottomright.c} channels can not have {box_in_mag.bottomright.c}"
+                    f"{self._path}: an array of {state.info.num_channels} channels can not have {box_in_mag.bottomright.c}"
                 )
             wanted = state.metadata.with_shape(state.axes.stop(box_in_mag))
             write_atomically(self._path / METADATA_NAME, wanted.to_bytes())
@@ -245,14 +229,17 @@ class Zarr2Array:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotADatasetError(f"{self._path} holds no Zarr v2 array: there is no {METADATA_NAME}") from error
         axes = ArrayAxes.of(str(self._path), len(metadata.shape), self._axis_order, self._additional_axes)
-        return _State(
-            stamp=stamp,
-            metadata=metadata,
-            axes=axes,
-            codec=Zarr2ChunkCodec(metadata, str(file)),
+        chunk = axes.xyz(metadata.chunks)
+        info = ArrayInfo(
+            data_format=DataFormat.Zarr,
+            voxel_type=metadata.dtype.newbyteorder("="),
             box=axes.box(metadata.shape),
-            dtype=metadata.dtype.newbyteorder("="),
+            chunk_shape=chunk,
+            shard_shape=chunk,
+            compression_mode=metadata.compressor is not None,
+            axis_order=axes.axis_order,
         )
+        return _State(stamp, metadata, axes, Zarr2ChunkCodec(metadata, str(file)), info)
 
     def _chunk(self, state: _State, index: _Index) -> NDArray[Any] | None:
         file = self._path / state.metadata.key(index)
@@ -270,9 +257,9 @@ class Zarr2Array:
         whole = voxels.shape == tuple(inside)
         old = None if whole else self._chunk(state, index)
         if old is None:
-            chunk = np.full(metadata.chunks, metadata.fill_value, state.dtype, order=metadata.order)
+            chunk = np.full(metadata.chunks, metadata.fill_value, state.info.voxel_type, order=metadata.order)
         else:
-            chunk = np.array(old, state.dtype, order=metadata.order)
+            chunk = np.array(old, state.info.voxel_type, order=metadata.order)
         chunk[window] = voxels
         partial = file.with_name(f".{file.name}{PARTIAL_SUFFIX}")  # of one writer at a time: the next one overwrites it
         with storage_refusals(file):
