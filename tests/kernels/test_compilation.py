@@ -16,7 +16,9 @@ PROGRAM = """
 import json, sys
 import numpy as np
 from wk_assets.kernels.downsample import downsample
+from wk_assets.kernels.loading import expect
 from wk_assets.kernels.modes import DownsamplingMode
+expect(1 << 40)
 labels = np.full((2, 2, 2), 2**64 - 1, np.uint64)
 result = int(downsample(labels, (2, 2, 2), DownsamplingMode.MODE)[0, 0, 0])
 narrow = int(downsample(labels.astype(np.uint16), (2, 2, 2), DownsamplingMode.MODE)[0, 0, 0])
@@ -55,7 +57,7 @@ def outcome(process: subprocess.Popen[str]) -> tuple[list[int], str]:
     return json.loads(stdout), stderr
 
 
-@pytest.mark.parametrize("module", ["downsample", "statistics", "pack", "border", "modes"])
+@pytest.mark.parametrize("module", ["downsample", "plain_downsample", "statistics", "pack", "border", "modes"])
 def test_numba_is_not_imported_before_a_kernel_is_called(repository: Path, module: str) -> None:
     program = f"import sys, wk_assets.kernels.{module}; sys.exit('numba' in sys.modules)"
 

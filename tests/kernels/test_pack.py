@@ -27,6 +27,12 @@ def packed_slowly(
     return out
 
 
+def ranges(lowest: int, highest: int) -> st.SearchStrategy[Range]:
+    return st.tuples(st.integers(lowest, highest), st.integers(lowest, highest)).map(
+        lambda ends: (min(ends), max(ends))
+    )
+
+
 @given(data=st.data())
 @settings(max_examples=40)
 def test_chunks_hold_the_voxels_of_the_layer_and_zeros(data: st.DataObject) -> None:
@@ -39,14 +45,10 @@ def test_chunks_hold_the_voxels_of_the_layer_and_zeros(data: st.DataObject) -> N
     slab = random.integers(0, 2, (channels, depth, height, width)).astype(dtype)
     slab[..., : data.draw(st.integers(0, width))] = 0
     corner = (data.draw(st.integers(0, 2)), data.draw(st.integers(0, 2)), first * cx)
-    z, y, x = (
-        tuple(sorted(data.draw(st.tuples(st.integers(-3, most), st.integers(0, most + 3)))))
-        for most in (depth, height, width)
-    )
     valid = (
-        (max(z[0], 0), min(z[1], depth)),
-        (max(y[0], 0), min(y[1], height)),
-        x,
+        data.draw(ranges(-3, depth)),
+        data.draw(ranges(-3, height)),
+        data.draw(ranges(-3, width + 3)),
     )
     out = np.full((count, channels, cz, cy, cx), 7, dtype)
     used = np.zeros(count, np.bool_)

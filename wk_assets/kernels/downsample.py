@@ -1,8 +1,8 @@
 """Blocks of voxels become one voxel each: checks the arguments and picks the kernel.
 
 Array in, array out. Which blocks there are at the border of a layer is decided elsewhere (see `border`), the loops
-are in `compiled_median`, `compiled_mode` and `compiled_accumulation`. Those import numba, and are imported at the first call: to
-import this module costs nothing.
+are in `compiled_median`, `compiled_mode` and `compiled_accumulation`. Those import numba, and are imported when they are worth it
+(see `loading`), numpy does it before that (`plain_downsample`): to import this module costs nothing.
 """
 
 import math
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from wk_assets.errors import DownsamplingError
+from wk_assets.kernels.loading import DOWNSAMPLING_SECONDS_PER_BYTE, compiled_pays
 from wk_assets.kernels.modes import DTYPES, DownsamplingMode
+from wk_assets.kernels.plain_downsample import downsample_plain, is_plain
 from wk_assets.kernels.row_window import has_whole_rows, row_window
 from wk_assets.kernels.sorting_network import median_network
 
@@ -68,11 +70,13 @@ def downsample(
     if mode is DownsamplingMode.NEAREST or count == 1 or (mode is DownsamplingMode.MODE and count == 2):
         out[...] = block[..., ::fz, ::fy, ::fx]  # of two voxels none has more votes: the first wins
         return out
+    plain = is_plain(block.dtype, factors_zyx, mode) and not compiled_pays(block.nbytes, DOWNSAMPLING_SECONDS_PER_BYTE)
     # kernels write where x is contiguous, and read while they write
-    in_place = has_whole_rows(out) and not np.may_share_memory(block, out)
+    in_place = (plain or has_whole_rows(out)) and not np.may_share_memory(block, out)
     target = out if in_place else np.empty(shape, block.dtype)
+    work = downsample_plain if plain else _downsample_compiled
     for source_volume, target_volume in _volumes(block, target):
-        _downsample_volume(source_volume, factors_zyx, mode, target_volume)
+        work(source_volume, factors_zyx, mode, target_volume)
     if not in_place:
         out[...] = target
     return out
@@ -119,7 +123,7 @@ def _volumes(block: NDArray[Any], target: NDArray[Any]) -> Iterator[tuple[NDArra
         yield block[index], target[index]
 
 
-def _downsample_volume(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
+def _downsample_compiled(volume: NDArray[Any], factors: Factors, mode: DownsamplingMode, target: NDArray[Any]) -> None:
     if not has_whole_rows(volume):
         volume = np.ascontiguousarray(volume)
     if mode is DownsamplingMode.MODE and volume.dtype.kind == "i":

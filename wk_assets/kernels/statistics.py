@@ -1,14 +1,18 @@
 """What the voxels of each slice amount to: one read of memory, numbers out. No I/O, no judgement (see the checks)."""
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wk_assets.errors import DownsamplingError
+from wk_assets.kernels.loading import STATISTICS_SECONDS_PER_BYTE, compiled_pays
 from wk_assets.kernels.modes import DTYPES
 from wk_assets.kernels.row_window import has_whole_rows, row_window
+
+_PIECE_BYTES: Final = 1 << 17  # that numpy reads four times: within a second-level cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,11 +39,13 @@ def slice_statistics(slab: NDArray[Any]) -> SliceStatistics:
     numbers on every machine, floats too.
     Raises DownsamplingError if the slab has other axes, another dtype, or slices without a voxel.
     """
+    _check_slab(slab)
+    depth, dtype = slab.shape[1], slab.dtype
+    if dtype.kind in "ui" and dtype.itemsize <= 4 and not compiled_pays(slab.nbytes, STATISTICS_SECONDS_PER_BYTE):
+        return _measure_plainly(slab)
     from wk_assets.kernels import compiled_statistics as compiled
     from wk_assets.kernels.compilation import call
 
-    _check_slab(slab)
-    depth, dtype = slab.shape[1], slab.dtype
     zeros, nans = np.zeros(depth, np.int64), np.zeros(depth, np.int64)
     count = np.full(depth, slab.size // max(1, depth), np.int64)
     lowest, highest = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
@@ -63,6 +69,27 @@ def slice_statistics(slab: NDArray[Any]) -> SliceStatistics:
         total = np.zeros(depth, np.dtype(f"{dtype.kind}8"))
         call(compiled.measure_integers, window, step, slab.shape, minimum, maximum, total, zeros)
     return SliceStatistics(minimum=minimum, maximum=maximum, total=total, zeros=zeros, nans=nans, count=count)
+
+
+def _measure_plainly(slab: NDArray[Any]) -> SliceStatistics:
+    """Measure integers of up to 32 bit with numpy, a few rows at a time: four reads, but three of the nearest caches."""
+    channels, depth, height, width = slab.shape
+    rows = max(1, _PIECE_BYTES // (width * slab.itemsize))
+    minimum, maximum = slab[0, :, 0, 0].copy(), slab[0, :, 0, 0].copy()
+    total, zeros = np.zeros(depth, np.dtype(f"{slab.dtype.kind}8")), np.zeros(depth, np.int64)
+    # the sum of 2**16 voxels of 16 bit fits 32, and of more voxels of 8 bit; it takes half the time of one in 64
+    fits = rows * width <= (1 << 16 if slab.itemsize == 2 else 1 << 23) and slab.itemsize <= 2
+    wide = np.dtype(f"{slab.dtype.kind}{4 if fits else 8}")
+    for c, z, y in product(range(channels), range(depth), range(0, height, rows)):
+        piece = slab[c, z, y : y + rows]
+        minimum[z] = min(minimum[z], piece.min())
+        maximum[z] = max(maximum[z], piece.max())
+        total[z] += piece.sum(dtype=wide)
+        zeros[z] += piece.size - np.count_nonzero(piece)
+    count = np.full(depth, channels * height * width, np.int64)
+    return SliceStatistics(
+        minimum=minimum, maximum=maximum, total=total, zeros=zeros, nans=np.zeros(depth, np.int64), count=count
+    )
 
 
 def histogram(values: NDArray[Any], bin_count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -38,6 +38,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 
 from wk_assets.errors import ShardCorruptError
+from wk_assets.kernels.loading import expect
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.checkpoint import CHECKPOINT_BYTES, Checkpoint, replay
 from wk_assets.operations.layer_record import SliceFact
@@ -112,6 +113,9 @@ class Engine:
 
         Raises SourceError, StorageError. Whatever happens, nothing outside of the staging directory changes.
         """
+        finest = self._plan.levels[0]
+        read_bytes = prod(finest.box.size) * finest.layout.channels * finest.layout.dtype.itemsize
+        expect(read_bytes)
         threads = max(self._memory.load_workers, self._memory.row_workers)
         with ThreadPoolExecutor(threads, thread_name_prefix="wk-assets") as pool:
             self._pool = pool
@@ -131,9 +135,7 @@ class Engine:
         return PassResult(
             shards=tuple(tuple(level.done.values()) for level in self._levels if level.plan.stored),
             facts=tuple(sorted(self._facts, key=lambda fact: fact.z)),
-            read_bytes=prod(self._plan.levels[0].box.size)
-            * self._plan.levels[0].layout.channels
-            * self._plan.levels[0].layout.dtype.itemsize,
+            read_bytes=read_bytes,
             written_bytes=self._written_bytes,
         )
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.downsample import downsample
-from wk_assets.kernels.statistics import slice_statistics
 from wk_assets.operations.chunk_sample import ChunkSample, ChunkSampler
 from wk_assets.operations.compression import LevelMeasure, measure_level
 from wk_assets.operations.compute import Compute
@@ -25,6 +24,8 @@ from wk_assets.operations.layer_request import LayerEstimate
 
 # What the engine spends on a chunk besides its voxels: tasks, positions, appending. Measured at 10 to 20 microseconds.
 _SECONDS_PER_CHUNK = 15e-6
+_SMALL_BLOCK = 8  # voxels; larger ones take as long as so many copies (benchmarks/README.md)
+_COPIES_OF_LARGE_BLOCKS = 4
 _SECONDS_PER_STORED_BYTE = 1e-9  # writing, its checksum, and letting the disk catch up
 
 
@@ -58,7 +59,7 @@ def _by_sample(plan: LayerPlan, sample: ChunkSample, threads: int) -> LayerEstim
         return LayerEstimate(stored_bytes=0, seconds=seconds / threads, chunks=0)
     slab = np.concatenate(sample.chunks, axis=3)
     voxels = slab[0].size
-    seconds += read_voxels * _seconds(lambda: slice_statistics(slab)) / voxels
+    seconds += read_voxels * _seconds(slab.copy) / voxels  # statistics
     level = plan.request.array.zstd_level
     finest = measure_level(sample.chunks, plan.request.array, level)
     cut = _seconds(lambda: [_packed(chunk) for chunk in sample.chunks])
@@ -93,11 +94,13 @@ def _measured_downsampling(
 ) -> tuple[float, LevelMeasure]:
     """Downsample the sample, in seconds, and encode the result: labels grow denser, noise grows less.
 
+    The seconds are those of memory copies, which compiled kernels are as fast as: loading them takes longer than the sample.
     As many voxels go into one piece as a chunk has. They were no neighbours, so the bytes are rather too many.
     """
     _, depth, height, width = sample.chunks[0].shape
     usable = (min(factors.z, depth), min(factors.y, height), min(factors.x, width))
-    seconds = _seconds(lambda: downsample(slab, usable, plan.request.mode))
+    copies = _COPIES_OF_LARGE_BLOCKS if prod(usable) > _SMALL_BLOCK else 1
+    seconds = copies * _seconds(slab.copy)
     coarse = downsample(slab, usable, plan.request.mode)
     piece = min(coarse.shape[3], width // usable[2] * prod(usable))
     pieces = [np.ascontiguousarray(coarse[..., x : x + piece]) for x in range(0, coarse.shape[3] - piece + 1, piece)]
