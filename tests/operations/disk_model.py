@@ -50,6 +50,16 @@ class Names(StrEnum):
     SOME = "some"
 
 
+HARDEST = [
+    (Names.LOST, Data.LOST),  # only what was synced
+    (Names.KEPT, Data.LOST),  # every name, files of length zero: what ext4 and xfs did to data that nobody synced
+    (Names.KEPT, Data.ZEROS),
+    (Names.LOST, Data.KEPT),
+    (Names.SOME, Data.TORN),
+    (Names.KEPT, Data.HOLES),
+]
+
+
 @dataclass(slots=True)
 class _Inode:
     directory: bool

@@ -13,19 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.operations import crash_lab, disk_model, fault_jobs, strace_lab
-from tests.operations.disk_model import Data, Disk, Names
+from tests.operations.disk_model import HARDEST, Data, Disk, Names
 from wk_assets.properties.dataset_properties import FILE_NAME
 
 pytestmark = pytest.mark.usefixtures("strace")
 
-HARDEST = [
-    (Names.LOST, Data.LOST),  # only what was synced
-    (Names.KEPT, Data.LOST),  # every name, files of length zero: what ext4 and xfs did to data that nobody synced
-    (Names.KEPT, Data.ZEROS),
-    (Names.LOST, Data.KEPT),
-    (Names.SOME, Data.TORN),
-    (Names.KEPT, Data.HOLES),
-]
 EVERY = 29  # of how many moments one is looked at by default
 
 
