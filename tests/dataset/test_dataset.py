@@ -288,9 +288,9 @@ def test_arrays_of_others_are_read_whatever_the_order_of_their_axes(
 @pytest.mark.parametrize(
     ("axis_order", "words"),
     [
-        ({"c": 0, "x": 1, "y": 2, "z": 4}, "must each have a dimension"),
-        ({"t": 0, "x": 1, "y": 2, "z": 3}, "must each have a dimension"),
-        (None, "must each have a dimension"),
+        ({"c": 0, "x": 1, "y": 2, "z": 4}, "say which dimension is which axis"),
+        ({"t": 0, "x": 1, "y": 2, "z": 3}, "only c, x, y, z can be read here"),
+        (None, "give axisOrder"),
     ],
 )
 def test_axes_that_nobody_names_are_refused_and_reported(
