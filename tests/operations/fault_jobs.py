@@ -86,7 +86,7 @@ def checkpointed_shards(target: Path) -> dict[tuple[str, str], int]:
     for path in (target / BOOKKEEPING / "staging").glob("*/*/journal.jsonl"):
         first = MAGS.index(path.parent.name.split("_")[0])
         for record in Journal(path).records():
-            for number, key, _, _ in record["finished"]:
+            for number, key, _, _ in record.get("finished", ()):
                 shard = path.parent / MAGS[first + number] / key
                 if shard.exists():
                     found[MAGS[first + number], key] = shard.stat().st_ino
