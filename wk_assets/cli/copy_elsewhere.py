@@ -82,25 +82,26 @@ def _copy(
     from wk_assets.operations.copy_journal import CopyJournal
     from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 
-    journal = CopyJournal.of(target)
-    if (target / FILE_NAME).exists() and not (exists_ok or journal.finished):
+    copy_of = f"{original.path.resolve()} {data_format} {settings}"
+    journal = CopyJournal.of(target, copy_of)
+    if (target / FILE_NAME).exists() and not (exists_ok or journal.is_begun):
         raise DatasetExistsError(f"there is a dataset at {target} already; say --exists-ok to copy the layers into it")
     copied = type(original)(target, exist_ok=True, voxel_size_with_unit=original.voxel_size_with_unit)
+    journal.save()
     mags = [(layer, mag) for layer in original.layers.values() for mag in layer.mags]
     reused = 0
     for done, (layer, mag) in enumerate(mags):
         view = layer.get_mag(mag)
         wanted = data_format or layer.data_format
-        how = f"{wanted} {settings}"
         if layer.name not in copied.layers:
             new = without_files(layer.properties, layer.name).model_copy(update={"data_format": wanted})
             copied.change(f"copy of layer {layer.name}", partial(DatasetProperties.with_layer, layer=new))
         made = copied.get_layer(layer.name)
-        if mag in made.mags and journal.has(layer.name, str(mag), Path(view.path), how):
+        if mag in made.mags and journal.has(layer.name, str(mag), Path(view.path)):
             reused += 1
         else:
             made.add_mag_as_copy(view, exists_ok=True, **settings)
-            journal.note(layer.name, str(mag), Path(view.path), how)
+            journal.note(layer.name, str(mag), Path(view.path))
         if listener is not None:
             listener(done + 1, len(mags))
     for segmentation in original.get_segmentation_layers():

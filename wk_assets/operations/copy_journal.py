@@ -11,26 +11,35 @@ from wk_assets.storage.durable import write_atomically
 
 @dataclass(slots=True)
 class CopyJournal:
-    """Remember finished mags by layer, mag, settings, and the files that they were copied from."""
+    """Remember finished mags by layer and mag, and the files that they were copied from. `copy_of`: source and settings."""
 
     path: Path
+    copy_of: str
     finished: dict[str, str] = field(default_factory=dict)
+    is_begun: bool = False  # there is such a copy already, whole or not
 
     @classmethod
-    def of(cls, target: Path) -> "CopyJournal":
-        """Read the journal of a copy at `target`; an empty one if there is none."""
+    def of(cls, target: Path, copy_of: str) -> "CopyJournal":
+        """Read the journal of a copy at `target`; an empty one if there is none, or it is a copy of something else."""
         path = target / BOOKKEEPING / "copy.json"
         try:
             document = json.loads(path.read_bytes())
         except (FileNotFoundError, ValueError):
-            return cls(path)
-        return cls(path, dict(document) if isinstance(document, dict) else {})
+            return cls(path, copy_of)
+        if not isinstance(document, dict) or document.get("copy_of") != copy_of:
+            return cls(path, copy_of)
+        return cls(path, copy_of, dict(document["finished"]), is_begun=True)
 
-    def has(self, layer: str, mag: str, source: Path, settings: str) -> bool:
-        """Say whether this mag was copied from these very files, with these settings."""
-        return self.finished.get(f"{layer}/{mag}") == f"{fingerprint(source)} {settings}"
+    def has(self, layer: str, mag: str, source: Path) -> bool:
+        """Say whether this mag was copied from these very files."""
+        return self.finished.get(f"{layer}/{mag}") == fingerprint(source)
 
-    def note(self, layer: str, mag: str, source: Path, settings: str) -> None:
+    def note(self, layer: str, mag: str, source: Path) -> None:
         """Note that a mag is copied. Raises StorageError."""
-        self.finished[f"{layer}/{mag}"] = f"{fingerprint(source)} {settings}"
-        write_atomically(self.path, json.dumps(self.finished, indent=1).encode())
+        self.finished[f"{layer}/{mag}"] = fingerprint(source)
+        self.save()
+
+    def save(self) -> None:
+        """Write the journal. Raises StorageError."""
+        document = {"copy_of": self.copy_of, "finished": self.finished}
+        write_atomically(self.path, json.dumps(document, indent=1).encode())
