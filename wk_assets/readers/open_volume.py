@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 from wk_assets.errors import UnreadableSliceError
 from wk_assets.readers.image_chunks import JPEG_SIGNATURE, PNG_SIGNATURE
-from wk_assets.readers.image_files import open_images
 from wk_assets.readers.source_files import OpenedSource, list_source_files
-from wk_assets.readers.tiff import open_tiff
 from wk_assets.readers.volume import BadSlicePolicy, SourceFile, SourceSelection, VolumeReader, VolumeSource
 
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -24,8 +22,13 @@ def open_volume(source: VolumeSource) -> VolumeReader:
     if not isinstance(source, SourceSelection):
         return source.open()
     files = list_source_files(source)
+    # each brings a library that takes longer to import than a small layer to read
     if _is_tiff(files, source.on_bad_slice):
+        from wk_assets.readers.tiff import open_tiff
+
         return open_tiff(source, files)
+    from wk_assets.readers.image_files import open_images
+
     return open_images(source, files)
 
 

@@ -2,12 +2,16 @@
 
 from os import PathLike
 from pathlib import Path
-
-from upath import UPath
+from typing import TYPE_CHECKING
 
 from wk_assets.errors import RemoteLocationError
 
-Location = str | PathLike[str] | UPath
+if TYPE_CHECKING:  # with its file systems it takes a tenth of a second to import, and most locations are plain paths
+    from upath import UPath
+
+    Location = str | PathLike[str] | UPath
+else:
+    Location = str | PathLike
 
 
 def local_path(location: Location) -> Path:
@@ -15,8 +19,10 @@ def local_path(location: Location) -> Path:
 
     Raises RemoteLocationError for any other URL: object storage and servers are not opened by this release.
     """
-    if isinstance(location, Path):
+    if isinstance(location, Path) or (isinstance(location, str) and ":" not in location):
         return Path(location)
+    from upath import UPath
+
     found = location if isinstance(location, UPath) else UPath(location)
     if found.protocol not in ("", "file", "local"):
         raise RemoteLocationError(
@@ -31,6 +37,6 @@ def is_url(text: str) -> bool:
     return "://" in text and not text.startswith("file://")
 
 
-def is_local(location: UPath) -> bool:
+def is_local(location: "UPath") -> bool:
     """Say whether a location is on this machine's file systems, not behind a URL."""
     return location.protocol in {"", "file", "local"}
