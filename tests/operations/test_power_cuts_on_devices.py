@@ -94,8 +94,8 @@ def running(work: Callable[[], None]) -> Iterator[tuple[int, int]]:
     if child == 0:
         append = Journal.append
 
-        def append_and_tell(self: Journal, *record: Any) -> None:
-            append(self, *record)
+        def append_and_tell(self: Journal, *record: Any, **parts: Any) -> None:
+            append(self, *record, **parts)
             os.write(tell, f"{self._path}\t{len(self.records())}\n".encode())
 
         Journal.append = append_and_tell  # type: ignore[method-assign, assignment] # in the child only, which ends here
