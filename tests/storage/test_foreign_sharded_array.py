@@ -10,7 +10,8 @@ import pytest
 import zarr
 from zarr.codecs import BytesCodec, GzipCodec, ZstdCodec
 
-from tests.storage.mag_array_conformance import MagArrayConformance, values
+from tests.storage.mag_array_conformance import MagArrayConformance
+from tests.storage.mag_array_suite import values
 from wk_assets.errors import PropertiesError, ShardCorruptError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat

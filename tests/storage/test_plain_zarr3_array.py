@@ -13,7 +13,8 @@ import pytest
 import tensorstore
 import zarr
 
-from tests.storage.mag_array_conformance import MagArrayConformance, values
+from tests.storage.mag_array_conformance import MagArrayConformance
+from tests.storage.mag_array_suite import values
 from wk_assets.errors import NotADatasetError, PropertiesError, ShardCorruptError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int

@@ -64,7 +64,7 @@ def drawn(array: MagArray) -> tuple[int, int, int]:
     boxes = voxels = total = 0
     for box in array.stored_boxes():
         found = array.read_box(box)
-        boxes, voxels, total = boxes + 1, voxels + np.count_nonzero(found), total + int(found.sum(dtype=np.uint64))
+        boxes, voxels, total = boxes + 1, voxels + int(np.count_nonzero(found)), total + int(found.sum(dtype=np.uint64))
     return boxes, voxels, total
 
 

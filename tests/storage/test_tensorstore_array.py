@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.storage.mag_array_conformance import boxes_inside, expected_voxels, values
+from tests.storage.mag_array_suite import boxes_inside, expected_voxels, values
 from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError, ReadOnlyError, ShardCorruptError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int

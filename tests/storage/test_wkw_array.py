@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.storage.mag_array_conformance import MagArrayConformance, values
+from tests.storage.mag_array_conformance import MagArrayConformance
+from tests.storage.mag_array_suite import values
 from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError, ShardCorruptError, StorageError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from zarr.registry import get_numcodec
 
-from tests.storage.mag_array_conformance import MagArrayConformance, boxes_inside, expected_voxels, values
+from tests.storage.mag_array_conformance import MagArrayConformance
+from tests.storage.mag_array_suite import boxes_inside, expected_voxels, values
 from wk_assets.errors import NotADatasetError, PropertiesError, ShardCorruptError, StorageError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
