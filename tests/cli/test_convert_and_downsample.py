@@ -224,7 +224,7 @@ def test_an_unknown_layer_is_refused_with_those_that_there_are(command: Command,
     outcome = command("downsample", target, "colour")
 
     assert outcome.code == ExitCode.CONFIGURATION
-    assert "there are color" in outcome.err
+    assert "it has color" in outcome.err
 
 
 def test_what_is_no_dataset_is_not_downsampled(command: Command, tmp_path: Path) -> None:

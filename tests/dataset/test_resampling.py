@@ -1,5 +1,6 @@
 """Coarser and finer mags of layers through the object interface: any format, any axes, as a whole and in part."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_all_usual_mags_are_made_each_from_the_one_before(
     threads: bool,  # noqa: FBT001  # hypothesis' argument
 ) -> None:
     folder = tmp_path_factory.mktemp("dataset") / "dataset"
-    cut = {} if data_format is DataFormat.Zarr3 else {"chunk_shape": 32}
+    cut: dict[str, Any] = {} if data_format is DataFormat.Zarr3 else {"chunk_shape": 32}
     if data_format is DataFormat.WKW:
         cut["shard_shape"] = 32
     layer, voxels = layer_in(
@@ -109,7 +110,7 @@ def test_all_usual_mags_are_made_each_from_the_one_before(
     mode = DownsamplingMode.MEDIAN if category == "color" else DownsamplingMode.MODE
     for name, expected in pyramid(voxels, tuple(names(layer)), mode, topleft).items():
         np.testing.assert_array_equal(read(layer, name), expected, err_msg=name)
-    assert names(Dataset.open(folder).get_layer("layer")) == names(layer)  # type: ignore[arg-type]
+    assert names(Dataset.open(folder).get_layer("layer")) == names(layer)
 
 
 @pytest.mark.parametrize("mode", ["median", "mode", "max", "min", "mean", "nearest", "bilinear"])
@@ -205,11 +206,12 @@ def test_mags_in_no_order_are_refused(tmp_path: Path, mags: list[Mag]) -> None:
 
 def test_a_mag_that_is_not_there_is_named(tmp_path: Path) -> None:
     layer, _ = layer_in(tmp_path / "d", size=(20, 10, 6))
-    for work in (
+    attempts: list[Callable[[], None]] = [
         lambda: layer.downsample(from_mag=Mag(2), coarsest_mag=Mag(4)),
         lambda: layer.downsample_mag(Mag(2), Mag(4)),
         lambda: layer.upsample(Mag(2)),
-    ):
+    ]
+    for work in attempts:
         with pytest.raises(NotInDatasetError, match="no mag 2"):
             work()
     empty = layer.dataset.add_layer_like(layer, "empty")  # type: ignore[attr-defined]
@@ -221,11 +223,12 @@ def test_a_dataset_opened_for_reading_is_left_alone(tmp_path: Path) -> None:
     layer, _ = layer_in(tmp_path / "d", size=(20, 10, 6))
     layer.downsample(coarsest_mag=Mag(2))
     opened = Dataset.open(tmp_path / "d", read_only=True).get_layer("layer")
-    for work in (
+    attempts: list[Callable[[], None]] = [
         lambda: opened.downsample(coarsest_mag=Mag(4)),
         opened.redownsample,
         lambda: opened.downsample_mag(Mag(1), Mag(2), allow_overwrite=True),
-    ):
+    ]
+    for work in attempts:
         with pytest.raises(ReadOnlyError):
             work()
 
@@ -296,7 +299,7 @@ def test_a_partial_redo_touches_only_the_shards_above_and_ends_with_the_bytes_of
 def test_a_partial_redo_of_other_formats_ends_with_the_voxels_of_a_whole_one(
     tmp_path: Path, data_format: DataFormat
 ) -> None:
-    cut = {"chunk_shape": 32, "shard_shape": 32}
+    cut: dict[str, Any] = {"chunk_shape": 32, "shard_shape": 32}
     layer, _ = layer_in(tmp_path / "d", data_format=data_format, **cut)
     layer.downsample(coarsest_mag=Mag(4), **cut)
     changed = BoundingBox((3, 4, 5), (20, 6, 7))

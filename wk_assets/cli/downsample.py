@@ -1,113 +1,146 @@
-"""`wk-assets downsample DATASET LAYER`: make coarser mags of a layer that wk-assets wrote, from its stored voxels."""
+"""`wk-assets downsample DATASET [LAYER]`: make coarser mags from stored voxels, and make stale ones anew, whole or in part."""
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wk_assets.cli.options import DryRunOption, JsonOption, MemoryOption, ThreadsOption
 from wk_assets.cli.screen import headline, say, show_json
-from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.geometry.mag_ladder import SamplingMode
 
 if TYPE_CHECKING:
-    from wk_assets.geometry.mag import Mag
-    from wk_assets.operations.layer_record import LayerRecord
-    from wk_assets.operations.layer_request import LayerRequest
+    from wk_assets.cli.resampled_layers import CoarserMags
+    from wk_assets.dataset.dataset import Dataset
+    from wk_assets.operations.compute import Compute
+
+LayerNameOption = Annotated[
+    list[str] | None, typer.Option("--layer-name", help="A layer; may be given several times. Default: every layer.")
+]
+SamplingOption = Annotated[
+    SamplingMode, typer.Option("--sampling-mode", help="Which axes are halved from one mag to the next.")
+]
 
 
 def downsample(
     dataset: Annotated[Path, typer.Argument(help="The directory of the dataset.")],
-    layer: Annotated[str, typer.Argument(help="The layer's name.")],
+    layer: Annotated[str | None, typer.Argument(help="The layer's name. Default: every layer.")] = None,
+    layer_name: LayerNameOption = None,
     mag: Annotated[
         list[str] | None,
         typer.Option(
             "--mag", help="A mag to make, e.g. 2-2-1; may be given several times. Default: all that are usual."
         ),
     ] = None,
-    mode: Annotated[
-        DownsamplingMode | None, typer.Option("--mode", help="How a block becomes one voxel. Default: the layer's own.")
+    from_mag: Annotated[
+        str | None, typer.Option("--from-mag", help="The mag to begin at. Default: what is there.")
     ] = None,
+    coarsest_mag: Annotated[
+        str | None, typer.Option("--coarsest-mag", help="Where to stop. Default: at 100 voxels or fewer in x and y.")
+    ] = None,
+    sampling_mode: SamplingOption = SamplingMode.ANISOTROPIC,
+    interpolation_mode: Annotated[
+        str | None,
+        typer.Option(
+            "--interpolation-mode",
+            "--mode",
+            help="How a block becomes one voxel: median, mode, max, min, mean (= bilinear), nearest. Default: the layer's own; "
+            "else median for images, mode for segmentations.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            "--region",
+            help="x,y,z,width,height,depth in mag-1 voxels: nothing changed elsewhere, so only the shards above are made anew.",
+        ),
+    ] = None,
+    redo: Annotated[
+        bool,
+        typer.Option(
+            "--redo", help="Make all coarser mags anew. Imported layers need not be told: what is stale is found."
+        ),
+    ] = False,
     threads: ThreadsOption = None,
     memory: MemoryOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make coarser mags of a layer. What is up to date is left alone."""
-    from wk_assets.cli.committed_dataset import committed
+    """Make coarser mags of layers, of any format. What is up to date is left alone."""
     from wk_assets.cli.compute_budget import compute_of
-    from wk_assets.cli.plan_report import layer_documents, show_layers, total_document
-    from wk_assets.cli.progress import shown_progress
-    from wk_assets.cli.result_report import result_documents, show_results
+    from wk_assets.cli.resampled_layers import CoarserMags
+    from wk_assets.dataset.dataset import Dataset
+    from wk_assets.geometry.bounding_box import BoundingBox
     from wk_assets.geometry.mag import Mag
-    from wk_assets.operations.commit_dataset import commit_dataset
-    from wk_assets.operations.estimate_layer import estimated
-    from wk_assets.operations.layer_plan import plan_layer
-    from wk_assets.operations.run_layer import run_layer
 
     compute = compute_of(threads, memory)
-    dataset_request = committed(dataset)
-    request = downsampling_request(dataset, layer, tuple(mag or ()), mode)
-    planned = plan_layer(request, compute, wanted=[Mag(text) for text in mag] if mag else request.mags[1:])
-    if dry_run:
-        planned = estimated(planned, compute)
-        if as_json:
-            show_json({**total_document([planned]), "layers": layer_documents([planned])})
-        else:
-            show_layers([planned])
-        return
-    started = time.monotonic()
-    with shown_progress(layer, quiet=as_json) as listener:
-        result = run_layer(planned, compute, listener)
-    commit_dataset(dataset_request)
+    wanted = CoarserMags(
+        mags=tuple(Mag(text) for text in mag or ()),
+        from_mag=None if from_mag is None else Mag(from_mag),
+        coarsest=None if coarsest_mag is None else Mag(coarsest_mag),
+        sampling=sampling_mode,
+        interpolation_mode=interpolation_mode or "default",
+        region=None if region is None else BoundingBox.from_csv(region),
+        redo=redo,
+    )
+    opened = Dataset.open(dataset)
+    named = [*([layer] if layer else []), *(layer_name or ())]
+    chosen = [opened.get_layer(name).name for name in dict.fromkeys(named or opened.layers)]
+    documents: list[dict[str, Any]] = []
+    if not as_json:
+        headline(str(dataset))
+    for name in chosen:
+        documents += _one_layer(opened, name, wanted, compute, dry_run=dry_run, as_json=as_json)
     if as_json:
-        show_json({"dataset_path": str(dataset), "layers": result_documents([result])})
-    else:
-        headline(f"{layer} of {dataset}")
-        show_results([result], (), time.monotonic() - started)
+        totals = _totals(documents) if dry_run else {"dataset_path": str(dataset)}
+        show_json({**totals, "layers": documents})
+    elif not dry_run:
         say(f"look at it: wk-assets info {dataset}")
 
 
-def downsampling_request(
-    dataset: Path, layer: str, wanted: tuple[str, ...], mode: DownsamplingMode | None
-) -> "LayerRequest":
-    """Ask for mags of a stored layer, encoded as it is. `wanted` empty: all that are usual; `mode` None: its own."""
-    from wk_assets.cli.committed_dataset import layer_record
-    from wk_assets.geometry.mag import Mag
-    from wk_assets.operations.layer_request import ArraySettings, LayerRequest
-    from wk_assets.storage.stored_array import StoredArray
+def _one_layer(
+    dataset: "Dataset", name: str, wanted: "CoarserMags", compute: "Compute", *, dry_run: bool, as_json: bool
+) -> list[dict[str, Any]]:
+    from wk_assets.cli.plan_report import layer_documents, show_layers
+    from wk_assets.cli.progress import shown_progress
+    from wk_assets.cli.resampled_layers import plan_imported, plan_others
+    from wk_assets.cli.resampling_report import mag_documents, show_mags
+    from wk_assets.cli.result_report import result_documents, show_results
+    from wk_assets.operations.estimate_layer import estimated
+    from wk_assets.operations.remake_mags import keeping_record, run_remake
 
-    record = layer_record(dataset, layer)
-    finest = record.mags[0]
-    stored = StoredArray.open(dataset / finest.path)
-    chosen = tuple(Mag(text) for text in wanted) or _usual_mags(record)
-    array = ArraySettings(
-        layout=record.layout,
-        chunk_shape=stored.chunk_shape,
-        shard_shape=stored.shard_shape,
-        zstd_level=stored.array_layout.zstd_level,
-    )
-    # Mags that are there stay in the ladder, asked for or not: they are the parents of those that are.
-    mags = sorted({*chosen, *(one.to_mag() for one in record.mags)})
-    return LayerRequest(
-        dataset_path=dataset,
-        layer_name=layer,
-        category=record.category,
-        source=None,
-        voxel_size=record.voxel_size,
-        mags=tuple(mags),
-        mode=record.mode if mode is None else mode,
-        topleft=record.box.topleft,
-        array=array,
-    )
+    layer, started = dataset.get_layer(name), time.monotonic()
+    record = keeping_record(Path(dataset.path), layer.properties)
+    if record is None:
+        mags, work = plan_others(layer, wanted, compute)
+        if not dry_run:
+            with shown_progress(name, quiet=as_json) as listener:
+                work(listener)
+        if not as_json:
+            show_mags(mags, seconds=None if dry_run else time.monotonic() - started)
+        return mag_documents(mags)
+    plan = plan_imported(record, dataset, wanted, compute)
+    if dry_run:
+        plan = estimated(plan, compute)
+        if not as_json:
+            show_layers([plan])
+        return layer_documents([plan])
+    with shown_progress(name, quiet=as_json) as listener:
+        result = run_remake(plan, compute, listener)
+    dataset.reload()
+    if not as_json:
+        show_results([result], (), time.monotonic() - started)
+    return result_documents([result])
 
 
-def _usual_mags(record: "LayerRecord") -> tuple["Mag", ...]:
-    from wk_assets.geometry.mag_ladder import default_coarsest_mag, mag_ladder
-
-    return mag_ladder(
-        record.voxel_size.to_nanometer(),
-        record.mags[0].to_mag(),
-        default_coarsest_mag(record.box.size),
-        depth=record.box.size.z,
-    )
+def _totals(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    todo = [mag for document in documents for mag in document["mags"] if not mag.get("up_to_date")]
+    return {
+        "up_to_date": not todo,
+        "read_bytes": sum(document.get("read_bytes", 0) for document in documents),
+        "written_bytes_at_most": sum(mag["raw_bytes"] for mag in todo),
+        "mags": len(todo),
+        "shards": sum(mag["shards"] for mag in todo),
+        "peak_memory_bytes": max((document["peak_memory_bytes"] for document in documents), default=0),
+    }

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wk_assets.cli.committed_dataset import committed, layer_record
-from wk_assets.cli.downsample import downsampling_request
 from wk_assets.errors import StorageError
 from wk_assets.facility.catalogue import Catalogue
 from wk_assets.facility.catalogue_entry import CatalogueEntry
@@ -18,6 +17,7 @@ from wk_assets.operations.commit_dataset import commit_dataset
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_plan import plan_layer
 from wk_assets.operations.layer_request import LayerRequest, ProgressListener
+from wk_assets.operations.redo_plan import stored_layer_request
 from wk_assets.operations.run_layer import run_layer
 
 
@@ -71,4 +71,4 @@ def _request(
             f"{dataset / record.mags[0].path} is damaged, and no catalogue knows its source; name the home with --home, "
             "or remove that directory and convert the images again with `wk-assets convert`"
         )
-    return downsampling_request(dataset, layer, tuple(mag.mag for mag in record.mags), None)
+    return stored_layer_request(dataset, layer)

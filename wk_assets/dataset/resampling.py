@@ -20,6 +20,7 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.interpolation import downsampling_mode
+from wk_assets.operations.layer_request import ProgressListener
 from wk_assets.operations.remake_mags import keeping_record, plan_remake, run_remake
 from wk_assets.operations.resample_pyramid import downsample_mags, upsample_mags
 from wk_assets.operations.resampling_ladder import coarser_mags, finer_mags
@@ -35,7 +36,8 @@ class ResampledLayer(LayerMags):
     Common parameters. `interpolation_mode`: see `operations.interpolation.downsampling_mode`. `compress`, `chunk_shape`,
     `shard_shape`: of new mags, as for `add_mag`; mags that are there keep theirs. `buffer_shape`: voxels of the new mag that
     are computed at a time, by default what fits some megabytes. `executor`: where the work is done, by default on threads of
-    this process; mags of imported layers always are. `from_mag_view`: read another layer's mag instead.
+    this process; mags of imported layers always are. `from_mag_view`: read another layer's mag instead. `compute`: threads and
+    memory, by default every core and a gibibyte; `listener` hears how far it is.
     """
 
     def downsample(
@@ -55,6 +57,8 @@ class ResampledLayer(LayerMags):
         only_setup_mags: bool = False,
         from_mag_view: MagView[Any] | None = None,
         executor: Executor | None = None,
+        compute: Compute | None = None,
+        listener: ProgressListener | None = None,
     ) -> None:
         """Make all usual mags that are coarser than `from_mag`, by default the coarsest one that is there.
 
@@ -90,6 +94,8 @@ class ResampledLayer(LayerMags):
             only_setup=only_setup_mags,
             from_mag_view=from_mag_view,
             executor=executor,
+            compute=compute,
+            listener=listener,
         )
 
     def downsample_mag(
@@ -135,6 +141,8 @@ class ResampledLayer(LayerMags):
         allow_overwrite: bool = False,
         only_setup_mags: bool = False,
         executor: Executor | None = None,
+        compute: Compute | None = None,
+        listener: ProgressListener | None = None,
     ) -> None:
         """Make mags in ascending order, the first from `from_mag`, each other from the one before. Raises as `downsample_mag`."""
         self._downsample(
@@ -149,6 +157,8 @@ class ResampledLayer(LayerMags):
             only_setup=only_setup_mags,
             from_mag_view=None,
             executor=executor,
+            compute=compute,
+            listener=listener,
         )
 
     def redownsample(
@@ -161,6 +171,8 @@ class ResampledLayer(LayerMags):
         shard_shape: Shape | None = None,
         executor: Executor | None = None,
         bounding_box: NDBoundingBox | None = None,
+        compute: Compute | None = None,
+        listener: ProgressListener | None = None,
     ) -> None:
         """Make all coarser mags anew after the finest one changed. The mags keep their chunks, shards and compression.
 
@@ -175,7 +187,7 @@ class ResampledLayer(LayerMags):
         self._check_may_change()
         changed = None if bounding_box is None else BoundingBox.from_ndbbox(bounding_box)
         if self._is_kept():
-            self._remake(coarser, None if interpolation_mode == "default" else mode, changed)
+            self._remake(coarser, None if interpolation_mode == "default" else mode, changed, compute, listener)
             return
         downsample_mags(
             self.get_mag(finest).array,
@@ -187,6 +199,8 @@ class ResampledLayer(LayerMags):
             changed=changed,
             executor=executor,
             buffer_shape=_shape(buffer_shape),
+            compute=compute,
+            listener=listener,
         )
 
     def upsample(
@@ -202,6 +216,8 @@ class ResampledLayer(LayerMags):
         chunk_shape: Shape | None = None,
         shard_shape: Shape | None = None,
         executor: Executor | None = None,
+        compute: Compute | None = None,
+        listener: ProgressListener | None = None,
     ) -> None:
         """Make all usual mags from `finest_mag` up to `from_mag`: each voxel is repeated, whatever the factor.
 
@@ -216,16 +232,46 @@ class ResampledLayer(LayerMags):
             sampling=SamplingMode.parse(sampling_mode),
             existing=self._mags_to_align_with(align_with_other_layers),
         )
+        self.upsample_mag_list(
+            from_mag,
+            list(mags),
+            from_mag_view=from_mag_view,
+            compress=compress,
+            buffer_shape=buffer_shape,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            executor=executor,
+            compute=compute,
+            listener=listener,
+        )
+
+    def upsample_mag_list(
+        self,
+        from_mag: Mag,
+        target_mags: list[Mag],
+        *,
+        from_mag_view: MagView[Any] | None = None,
+        compress: bool | Zarr3Config = True,
+        buffer_shape: Shape | None = None,
+        chunk_shape: Shape | None = None,
+        shard_shape: Shape | None = None,
+        executor: Executor | None = None,
+        compute: Compute | None = None,
+        listener: ProgressListener | None = None,
+    ) -> None:
+        """Make these finer mags from `from_mag`, each by repeating its voxels. Raises what `upsample` raises."""
         source = self._source(from_mag, from_mag_view)
-        self._check_targets(mags, allow_overwrite=False)
-        if mags and self._is_kept():
+        for mag in target_mags:
+            _check_order(mag, [from_mag])
+        self._check_targets(target_mags, allow_overwrite=False)
+        if target_mags and self._is_kept():
             raise PlanError(
                 f"layer {self.name!r} was imported: its coarser mags are made from mag {self.get_finest_mag().mag}, so a finer "
                 "one can not be added to it. Add another layer, and pass this one's mag as from_mag_view"
             )
         targets = [
             (mag, self.add_mag(mag, chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress).array)
-            for mag in mags
+            for mag in target_mags
         ]
         upsample_mags(
             source.array,
@@ -235,6 +281,8 @@ class ResampledLayer(LayerMags):
             fresh=True,
             executor=executor,
             buffer_shape=_shape(buffer_shape),
+            compute=compute,
+            listener=listener,
         )
 
     # ------------------------------------------------------------------ within
@@ -253,6 +301,8 @@ class ResampledLayer(LayerMags):
         only_setup: bool,
         from_mag_view: MagView[Any] | None,
         executor: Executor | None,
+        compute: Compute | None = None,
+        listener: ProgressListener | None = None,
     ) -> None:
         mode = downsampling_mode(interpolation_mode, self.category)
         source = self._source(from_mag, from_mag_view)
@@ -264,7 +314,7 @@ class ResampledLayer(LayerMags):
                     f"layer {self.name!r} was imported: its mags are made whole, each from the next finer one, cut as the finest; "
                     "leave out from_mag_view, only_setup_mag, chunk_shape and shard_shape, or make another layer"
                 )
-            self._remake(mags, None if interpolation_mode == "default" else mode, None)
+            self._remake(mags, None if interpolation_mode == "default" else mode, None, compute, listener)
             return
         fresh = not any(mag in self.mags for mag in mags)
         targets = []
@@ -284,12 +334,21 @@ class ResampledLayer(LayerMags):
             fresh=fresh,
             executor=executor,
             buffer_shape=_shape(buffer_shape),
+            compute=compute,
+            listener=listener,
         )
 
-    def _remake(self, mags: Sequence[Mag], mode: DownsamplingMode | None, changed: BoundingBox | None) -> None:
-        compute = Compute.of_this_machine()
+    def _remake(
+        self,
+        mags: Sequence[Mag],
+        mode: DownsamplingMode | None,
+        changed: BoundingBox | None,
+        compute: Compute | None,
+        listener: ProgressListener | None,
+    ) -> None:
+        compute = compute or Compute.of_this_machine()
         plan = plan_remake(Path(self.dataset.path), self.name, compute, mags=mags, mode=mode, region=changed)
-        run_remake(plan, compute)
+        run_remake(plan, compute, listener)
         self.reload()
 
     def _is_kept(self) -> bool:

@@ -15,7 +15,36 @@ from wk_assets.operations.array_pass import plan_downsampling_pass, plan_upsampl
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_request import ProgressListener
 from wk_assets.operations.resample_layer import plan_downsampling, plan_upsampling, run_resampling
-from wk_assets.storage.mag_array import MagArray
+from wk_assets.operations.tile_pass import TilePlan, plan_tiles
+from wk_assets.operations.tile_sources import DownsampledTiles, TileSource, UpsampledTiles
+from wk_assets.storage.mag_array import ArrayInfo, MagArray
+
+
+def plan_new_mags(
+    source: MagArray,
+    targets: Sequence[tuple[Mag, ArrayInfo]],
+    *,
+    source_mag: Mag,
+    layer_box: NormalizedBoundingBox,
+    mode: DownsamplingMode | None,
+    compute: Compute,
+) -> tuple[TilePlan, ...]:
+    """Say what making mags tile by tile would write and hold, before there is any array for them.
+
+    Coarser mags with `mode`, each from the one before; finer ones with None, each from the source. `layer_box`: mag 1.
+    """
+    plans = []
+    for mag, info in targets:
+        box = layer_box.align_with_mag(mag, ceil=True).in_mag(mag)
+        tiles: TileSource
+        if mode is None:
+            tiles = UpsampledTiles(array=source, factors=source_mag.to_vec3_int() // mag.to_vec3_int())
+        else:
+            factors = mag.to_vec3_int() // source_mag.to_vec3_int()
+            tiles = DownsampledTiles(array=source, factors=factors, mode=mode, valid=BoundingBox.from_ndbbox(box))
+            source_mag = mag
+        plans.append(plan_tiles(tiles, info, (box,), compute=compute, fresh=True))
+    return tuple(plans)
 
 
 def downsample_mags(
