@@ -56,7 +56,7 @@ class ImageSource:
         self._topleft = topleft
         self._at = at
         self._height = reader.description.size.y
-        self._step = rows if 0 < rows < self._height else 0
+        self._step = min(rows, self._height)
 
     def load_tasks(self, z_start: int, z_stop: int) -> list[LoadTask]:
         """Return one task per slice or window of rows; those of a slice that is read in order follow one another."""
