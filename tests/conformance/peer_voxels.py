@@ -11,7 +11,7 @@ CORNER = (5, 6, 7)
 
 def voxels_of(wanted: dict[str, Any]) -> Any:
     """Make voxels that depend on the layer only: c, x, y, z, or t, c, x, y, z."""
-    shape = (wanted["channels"], *SIZE)
+    shape: tuple[int, ...] = (wanted["channels"], *SIZE)
     if wanted["times"]:
         shape = (wanted["times"], *shape)
     dtype = np.dtype(wanted["dtype"])

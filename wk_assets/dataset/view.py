@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
+from itertools import tee
 from typing import Any
 
 from wk_assets.dataset.buffered_slices import BufferedSliceReader, BufferedSliceWriter
@@ -121,12 +122,12 @@ class View(VoxelView):
         shards is safe to write too, only slower. `progress_desc` shows a bar. What the function raises is raised with a note
         that names the chunk.
         """
-        numbered = ((view, number) for number, view in enumerate(self._chunks(chunk_shape)))
+        chunks, done = tee(self._chunks(chunk_shape))
+        numbered = ((view, number) for number, view in enumerate(chunks))
         with progress_bar(progress_desc, self.normalized_bounding_box.volume()) as advance:
-            sizes = (view.normalized_bounding_box.volume() for view in self._chunks(chunk_shape))
             results = map_chunks(func_per_chunk, numbered, executor=executor, name=_name_of_numbered)
-            for _, size in zip(results, sizes, strict=True):
-                advance(size)
+            for _, view in zip(results, done, strict=True):
+                advance(view.normalized_bounding_box.volume())
 
     def map_chunk(
         self,
@@ -139,11 +140,11 @@ class View(VoxelView):
         """Call a function with each chunk and return its results in the order of the chunks. See `for_each_chunk`."""
         results: list[Any] = []
         with progress_bar(progress_desc, self.normalized_bounding_box.volume()) as advance:
-            sizes = (view.normalized_bounding_box.volume() for view in self._chunks(chunk_shape))
-            mapped = map_chunks(func_per_chunk, self._chunks(chunk_shape), executor=executor, name=repr)
-            for result, size in zip(mapped, sizes, strict=True):
+            chunks, done = tee(self._chunks(chunk_shape))
+            mapped = map_chunks(func_per_chunk, chunks, executor=executor, name=repr)
+            for result, view in zip(mapped, done, strict=True):
                 results.append(result)
-                advance(size)
+                advance(view.normalized_bounding_box.volume())
         return results
 
     def for_zipped_chunks(
