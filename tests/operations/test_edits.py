@@ -1,5 +1,6 @@
 """Mags that the engine made and somebody edited afterwards: their bytes, what verify says, what a plan makes of them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from wk_assets.operations.memory_plan import fit_memory
 from wk_assets.operations.pyramid_plan import plan_pyramid
 from wk_assets.operations.run_layer import run_layer
 from wk_assets.operations.verify import verify_dataset
+from wk_assets.properties.dataset_properties import FILE_NAME
+from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.array_layout import Layout
+from wk_assets.storage.mag_array import ArrayInfo
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.sharded_array import ShardedArray
 
@@ -152,3 +156,37 @@ def test_an_edited_mag_is_replaced_by_a_new_version_only_by_a_run_that_somebody_
     assert shards_of(array.path) == before
     commit(made)
     assert verify_dataset(made.dataset_path, COMPUTE).edited == ()
+
+
+def test_a_mag_that_a_person_added_survives_the_next_commit(made: LayerRequest) -> None:
+    """The ledger does not know it, and it has a manifest like a forgotten version of a mag: a commit removes those."""
+    path = made.dataset_path / "color" / "8"
+    array = ShardedArray.create(
+        path,
+        ArrayInfo(
+            data_format=DataFormat.Zarr3,
+            voxel_type=np.dtype("uint8"),
+            box=NormalizedBoundingBox((0, 0, 0, 0), (1, 8, 8, 8), CXYZ),
+            chunk_shape=Vec3Int(8, 8, 8),
+            shard_shape=Vec3Int(8, 8, 8),
+        ),
+    )
+    array.write_box(array.info.box, np.ones(array.info.shape, "uint8"))
+    file = made.dataset_path / FILE_NAME
+    document = json.loads(file.read_text())
+    layer = document["dataLayers"][0]
+    order = {"c": 0, "x": 1, "y": 2, "z": 3}
+    layer["mags"].append({"mag": [8, 8, 8], "path": "./color/8", "axisOrder": order})
+    layer["mags"].append({"mag": [16, 16, 16], "path": "https://example.org/elsewhere/16", "axisOrder": order})
+    file.write_text(json.dumps(document))
+
+    crash_lab.write_slices(made.dataset_path.with_name("inbox"), 40, seed=6)
+    changed = crash_lab.request_of(made.dataset_path.with_name("inbox"), made.dataset_path)
+    run_layer(plan_layer(changed, COMPUTE), COMPUTE)
+    commit(changed)
+
+    mags = json.loads(file.read_text())["dataLayers"][0]["mags"]
+    assert [mag["mag"] for mag in mags] == [[edge] * 3 for edge in (1, 2, 4, 8, 16)]
+    assert mags[3:] == layer["mags"][3:]
+    assert (array.read_box(array.info.box) == 1).all()
+    assert not (made.dataset_path / "color" / "1").exists()  # the version that a run made is forgotten and removed

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from wk_assets.errors import PlanError
+from wk_assets.errors import NotADatasetError, PlanError, PropertiesError
 from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.operations.change_properties import properties_lock
 from wk_assets.operations.layer_record import BOOKKEEPING, LayerRecord, ledger_lock, read_layer_record
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties, ScaleProperties
 from wk_assets.properties.element_class import element_class
@@ -35,13 +36,11 @@ from wk_assets.properties.ome_zarr import (
 from wk_assets.properties.view_configuration import LayerViewConfiguration
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.durable import move_into_place, remove_partials, remove_tree, write_atomically
-from wk_assets.storage.locks import exclusive
-from wk_assets.storage.manifest import MANIFEST_NAME
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.properties_file import read_properties
 from wk_assets.version import __version__
 
 PROVENANCE_NAME = "provenance.json"
-_PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +72,11 @@ class DatasetResult:
 def commit_dataset(request: DatasetRequest) -> DatasetResult:
     """Write the dataset's metadata, `datasource-properties.json` last, and remove versions that nothing names.
 
-    Layers that stand in the file already and are not asked for stay as they are, and so do keys that we do not know.
+    Layers that stand in the file already and are not asked for stay as they are, and so do keys that we do not know, and
+    mags that somebody added to a layer through the object interface.
     Raises PlanError if a layer is not published, or its mags were not made from one another; LockedError, StorageError.
     """
-    with exclusive(request.dataset_path / BOOKKEEPING / "commit.lock", f"commit of {request.name}", _PATIENCE_SECONDS):
+    with properties_lock(request.dataset_path, f"commit of {request.name}"):
         records = tuple(_committable(request, name) for name in request.layer_names)
         path = request.dataset_path / FILE_NAME
         properties = _properties(request, records, path)
@@ -130,12 +130,35 @@ def _properties(request: DatasetRequest, records: tuple[LayerRecord, ...], path:
         if layer.name in names:
             previous = updated.layer(layer.name)
             made = {name: getattr(layer, name) for name in layer.model_fields_set - {"default_view_configuration"}}
+            made["mags"] = _with_added_mags(request.dataset_path, layer, previous)
             updated = updated.with_layer(
                 previous.model_copy(update=made) if previous.category == layer.category else layer
             )
         else:
             updated = updated.with_layer(layer)
     return updated
+
+
+def _with_added_mags(
+    dataset_path: Path, layer: LayerProperties, previous: LayerProperties
+) -> tuple[MagViewProperties, ...]:
+    """Return the mags of the ledger, and those that stand in the file because a person added them; finest first."""
+    made = {mag.mag for mag in layer.mags}
+    folder = dataset_path / layer.name
+    added = []
+    for mag in previous.mags:
+        path = dataset_path / (mag.path or f"{layer.name}/{mag.mag.to_layer_name()}")
+        of_a_run = path.is_relative_to(folder) and (not path.exists() or (path / MANIFEST_NAME).exists())
+        if mag.mag not in made and (not of_a_run or _is_of_a_person(path)):
+            added.append(mag)
+    return tuple(sorted((*layer.mags, *added), key=lambda mag: (mag.mag.max_dim, tuple(mag.mag.to_vec3_int()))))
+
+
+def _is_of_a_person(array_path: Path) -> bool:
+    try:
+        return Manifest.load(array_path).is_of_a_person
+    except (NotADatasetError, PropertiesError):
+        return False
 
 
 def _axes(record: LayerRecord) -> tuple[str, ...]:
@@ -249,7 +272,7 @@ def _write(path: Path, text: str) -> bool:
 
 
 def _remove_forgotten(dataset_path: Path, record: LayerRecord) -> None:
-    """Remove arrays of ours in the layer's directory that the ledger does not name.
+    """Remove arrays of ours in the layer's directory that the ledger does not name, and that no person made.
 
     They are renamed first: a removal that is cut short must not leave a directory that nobody knows any more.
     """
@@ -258,6 +281,8 @@ def _remove_forgotten(dataset_path: Path, record: LayerRecord) -> None:
         current = read_layer_record(dataset_path, record.layer_name) or record
         named = {dataset_path / mag.path for mag in (*current.mags, *record.mags)}
         for candidate in (dataset_path / record.layer_name).iterdir():
-            if candidate not in named and (candidate / MANIFEST_NAME).exists():
+            if candidate in named or not (candidate / MANIFEST_NAME).exists():
+                continue
+            if not _is_of_a_person(candidate):
                 move_into_place(candidate, trash / f"{record.layer_name} {candidate.name}")
     remove_tree(trash)

@@ -19,6 +19,7 @@ from wk_assets.storage.edit_log import EDIT_LOG_NAME, Edits, split
 from wk_assets.storage.shard import ShardEntry, checksum_of
 
 MANIFEST_NAME = ".manifest.json"
+CREATED_KEY = "created"  # the content key of an array that was made empty, to be written by whoever made it
 _FORMAT = 1
 
 
@@ -37,6 +38,11 @@ class Manifest:
     def stored_bytes(self) -> int:
         """Sum of the sizes of all shards."""
         return sum(shard.size_bytes for shard in self.shards)
+
+    @property
+    def is_of_a_person(self) -> bool:
+        """Say whether the array was made empty and written box by box, so that no run can make it again."""
+        return CREATED_KEY in (self.content_key, self.edited_from)
 
     def to_bytes(self) -> bytes:
         """Return the JSON document; the same manifest gives the same bytes."""

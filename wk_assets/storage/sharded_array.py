@@ -36,7 +36,7 @@ from wk_assets.storage.chunk_codec import ChunkCodec
 from wk_assets.storage.durable import write_atomically
 from wk_assets.storage.mag_array import ArrayInfo
 from wk_assets.storage.mag_box import check_box, check_voxels, inside_array, window_of
-from wk_assets.storage.manifest import MANIFEST_NAME, FileStamp, Manifest
+from wk_assets.storage.manifest import CREATED_KEY, MANIFEST_NAME, FileStamp, Manifest
 from wk_assets.storage.new_array import info_of, layout_of, make_array_directory
 from wk_assets.storage.shard import ShardEntry
 from wk_assets.storage.shard_draft import ShardDraft, canonical_order, fill_draft
@@ -46,7 +46,6 @@ from wk_assets.storage.shard_reader import OpenShard, ShardReader
 from wk_assets.storage.unpromised_shards import UnpromisedShards
 
 _METADATA = "zarr.json"
-_CREATED = "created"  # the content key of an array without voxels
 _TRIES = 20
 
 _Mapping = Callable[..., Iterator[Any]]
@@ -110,7 +109,7 @@ class ShardedArray:
             raise PropertiesError(
                 f"{path}: arrays of our own have axes c, z, y, x or c, x, y, z, and chunks in zstd or raw; not {info}"
             )
-        manifest = Manifest(content_key=_CREATED, shards=())
+        manifest = Manifest(content_key=CREATED_KEY, shards=())
         make_array_directory(path, {MANIFEST_NAME: manifest.to_bytes(), _METADATA: layout.to_zarr_json()})
         return cls(path)
 
