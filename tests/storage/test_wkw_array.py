@@ -196,6 +196,7 @@ def damaged(content: bytes, where: int, what: bytes) -> bytes:
         (lambda content: damaged(content, 7, b"\x03"), "voxel of 3 bytes"),
         (lambda content: damaged(content, 4, b"\x12"), "belongs to another array"),
         (lambda content: damaged(content, 6, b"\x01"), "belongs to another array"),
+        (lambda content: damaged(content, 4, b"\xff"), "blocks of 32768³ voxels"),
         (lambda content: damaged(content, 8, b"\x01"), "blocks start at 513"),
         (lambda content: damaged(content, 16, b"\xff" * 8), "table"),
         (lambda content: damaged(content, 16, b"\x00" * 8), "table"),
@@ -285,5 +286,6 @@ def test_other_files_in_an_arrays_folder_are_no_shards(tmp_path: Path) -> None:
     for name in ("x01.wkw", "x0.wkw.bak", ".x0.wkw.7.partial"):
         (tmp_path / "z0" / "y1" / name).write_bytes(b"")
     (tmp_path / "notes").mkdir()
+    (tmp_path / "z7").write_bytes(b"")
     found = list(WkwArray.open(tmp_path).stored_boxes())
     assert [(*stored.topleft_xyz, *stored.size_xyz) for stored in found] == [(16, 8, 0, 8, 8, 8)]

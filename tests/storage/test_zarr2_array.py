@@ -22,7 +22,6 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
 from wk_assets.storage.mag_array import ArrayInfo, Zarr3Config
 from wk_assets.storage.zarr2_array import Zarr2Array
-from wk_assets.storage.zarr2_metadata import zarr2_group_files
 
 CXYZ = ("c", "x", "y", "z")
 COMPRESSORS: dict[str, dict[str, Any] | None] = {
@@ -319,13 +318,3 @@ def test_what_is_no_array_is_not_opened(tmp_path: Path) -> None:
         (tmp_path / ".zarray").write_bytes(content)
         with pytest.raises(PropertiesError, match="not the metadata of a Zarr v2 array"):
             Zarr2Array.open(tmp_path)
-
-
-def test_groups_have_a_number_as_their_version(tmp_path: Path) -> None:
-    for name, content in zarr2_group_files({"multiscales": []}).items():
-        (tmp_path / name).write_bytes(content)
-    Zarr2Array.create(tmp_path / "1", info())
-    group = zarr.open_group(tmp_path, mode="r")
-    assert dict(group.attrs) == {"multiscales": []}
-    assert list(group.array_keys()) == ["1"]
-    assert list(zarr2_group_files()) == [".zgroup"]

@@ -238,7 +238,7 @@ def _numbered(directory: Path, letter: str) -> list[tuple[int, Path]]:
     """List the subdirectories whose name is a letter and a number, by number."""
     pattern = re.compile(rf"{letter}(0|[1-9]\d*)")
     found = ((pattern.fullmatch(entry.name), entry) for entry in directory.iterdir())
-    return sorted((int(match[1]), entry) for match, entry in found if match)
+    return sorted((int(match[1]), entry) for match, entry in found if match and entry.is_dir())
 
 
 def _from(window: Window, box: NormalizedBoundingBox) -> Window:

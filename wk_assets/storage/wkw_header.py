@@ -23,6 +23,7 @@ _VERSION = 1
 _LARGEST_LOG2 = 15  # four bits
 _LARGEST_VOXEL_BYTES = 255  # one byte
 _JUMP_BYTES = 8
+_LARGEST_BLOCK_BYTES = 0x7E000000  # what LZ4 takes at once
 
 _DTYPES = {1: "uint8", 2: "uint16", 3: "uint32", 4: "uint64", 5: "float32", 6: "float64"}
 # Newer codecs write these; readers that are in use do not all know them, so that we read them and make none.
@@ -145,6 +146,10 @@ class WkwHeader:
             blocks_per_edge=1 << (edges >> 4),
             block_type=BlockType(block_type),
         )
+        if header.block_bytes > _LARGEST_BLOCK_BYTES:
+            raise PropertiesError(
+                f"{source}: blocks of {header.block_edge}³ voxels, {header.block_bytes} bytes each; damaged"
+            )
         return header, data_offset
 
 

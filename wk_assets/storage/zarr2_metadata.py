@@ -1,4 +1,4 @@
-"""What `.zarray` and `.zgroup` of Zarr v2 say: pure JSON to values and back. Opens no file.
+"""What `.zarray` of Zarr v2 says: pure JSON to values and back. Opens no file.
 
 Source: the Zarr storage specification, version 2, and what WEBKNOSSOS and its libraries write (`order` "F", separator "/",
 zstd level 5, shapes rounded up to whole chunks).
@@ -124,14 +124,6 @@ class Zarr2Metadata:
     def key(self, index: Sequence[int]) -> str:
         """Return the name of the chunk at a grid position."""
         return self.separator.join(map(str, index))
-
-
-def zarr2_group_files(attributes: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-    """Return the files of a group by name. `zarr_format` is a number: zarr-python refuses text."""
-    files = {".zgroup": {"zarr_format": 2}}
-    if attributes:
-        files[".zattrs"] = dict(attributes)
-    return {name: json.dumps(content, indent=4).encode() for name, content in files.items()}
 
 
 def _lengths(value: Any) -> tuple[int, ...]:
