@@ -98,7 +98,7 @@ def running(work: Callable[[], None]) -> Iterator[tuple[int, int]]:
             append(self, *record, **parts)
             os.write(tell, f"{self._path}\t{len(self.records())}\n".encode())
 
-        Journal.append = append_and_tell  # type: ignore[method-assign, assignment] # in the child only, which ends here
+        Journal.append = append_and_tell  # type: ignore[method-assign] # in the child only, which ends here
         status = 1
         try:
             work()
@@ -175,7 +175,8 @@ def test_no_power_cut_loses_what_was_checkpointed_or_shows_what_is_not_whole(
             if lines and journal.parent.exists():  # else published, and tidied up
                 assert len(Journal(journal).records()) >= lines, f"{what}: a checkpoint is gone"
         if done:
-            assert crash_lab.digest(target) == expected, f"{what}: it was done"
+            # what was removed may be there again, until the next run; what was made is there
+            assert crash_lab.digest(target).items() >= expected.items(), f"{what}: it was done"
         if job == "rewrite":
             assert (target / FILE_NAME).exists(), f"{what}: the old dataset is gone"
         fault_jobs.assert_nothing_is_half_visible(target)
