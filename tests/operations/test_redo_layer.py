@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +22,10 @@ from wk_assets.operations.edited_mags import current_record, edited_mags
 from wk_assets.operations.layer_plan import LayerPlan, plan_layer
 from wk_assets.operations.layer_record import LayerRecord, read_layer_record
 from wk_assets.operations.redo_plan import plan_redo, stored_layer_request
+from wk_assets.operations.rewrite_layer import plan_rewrite
 from wk_assets.operations.run_layer import run_layer
 from wk_assets.operations.verify import verify_dataset
+from wk_assets.readers.volume import SourceSelection
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.sharded_array import ShardedArray
 
@@ -212,6 +215,45 @@ def test_another_cut_or_mode_makes_the_mag_as_a_whole_or_under_another_key(datas
     request = stored_layer_request(dataset, "color")
     recut = replace(request, array=replace(request.array, shard_shape=Vec3Int(32, 32, 32)))
     assert [one.redo for one in plan_redo(recut, COMPUTE, REGION).passes] == [None]
+
+
+def test_a_part_of_a_time_series_is_made_anew_at_every_time(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).integers(0, 9, (2, 20, 30, 40)).astype("uint8")
+    tifffile.imwrite(tmp_path / "movie.tif", voxels)
+    target = tmp_path / "dataset"
+    request = replace(
+        crash_lab.request_of(tmp_path, target),
+        source=SourceSelection(root=tmp_path, files=(tmp_path / "movie.tif",), axes="tzyx"),
+    )
+    run_layer(plan_layer(request, COMPUTE), COMPUTE)
+    array = ShardedArray.open(target / "color" / "1")
+    region = BoundingBox((3, 4, 5), (4, 4, 4))
+    box = array.info.box.with_topleft_xyz(region.topleft).with_size_xyz(region.size)
+    array.write_box(box, np.full(tuple(box.size), 250, "uint8"))
+    as_whole = copied(target, tmp_path / "whole")
+
+    plan = part(target, region)
+    run_layer(plan, COMPUTE)
+    run_layer(whole(as_whole), COMPUTE)
+
+    assert [one.redo is not None for one in plan.passes] == [True, True]
+    assert crash_lab.digest(target) == crash_lab.digest(as_whole)
+
+
+def test_a_layer_that_was_edited_is_stored_anew_as_it_is_now(dataset: Path) -> None:
+    edit(dataset, REGION)
+    run_layer(part(dataset), COMPUTE)
+    settings = replace(stored_layer_request(dataset, "color").array, zstd_level=5)
+    edited = ShardedArray.open(dataset / record_of(dataset).mags[0].path)
+    voxels = edited.read_box(edited.info.box)
+
+    run_layer(plan_rewrite(dataset, "color", COMPUTE, array=settings), COMPUTE)
+    commit(dataset)
+
+    stored = ShardedArray.open(dataset / record_of(dataset).mags[0].path)
+    np.testing.assert_array_equal(stored.read_box(stored.info.box), voxels)
+    assert plan_rewrite(dataset, "color", COMPUTE, array=settings).up_to_date
+    assert whole(dataset).up_to_date
 
 
 def test_a_region_outside_of_the_layer_is_refused(dataset: Path) -> None:

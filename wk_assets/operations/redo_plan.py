@@ -15,10 +15,10 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.edited_mags import current_record
-from wk_assets.operations.layer_plan import LayerPlan, PassPlan, PlannedRedo, plan_layer, plan_passes
+from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, PlannedRedo, plan_layer, plan_passes
 from wk_assets.operations.layer_record import LayerRecord
 from wk_assets.operations.layer_request import ArraySettings, LayerRequest
-from wk_assets.operations.resample_layer import plan_downsampling
+from wk_assets.operations.resample_layer import box_with_axes, plan_downsampling
 from wk_assets.operations.tile_sources import affected_by
 from wk_assets.storage.sharded_array import ShardedArray
 from wk_assets.storage.stored_array import StoredArray
@@ -78,17 +78,23 @@ def plan_redo(
     for parent, mag in pairwise(request.mags):
         factors, valid = mag.to_vec3_int() // parent.to_vec3_int(), _in_mag(record.box, parent)
         if mag in todo:
-            (whole,) = plan_passes(request, array, (todo[mag],), plan.box, plan.channels, plan.dtype, compute)
+            (whole,) = _whole(plan, request, array, (todo[mag],), compute)
             in_part = _in_part(whole, record, request, changed, compute)
             if in_part is None:
                 break  # nothing to start from: this mag and all after it are made as a whole
             passes.append(in_part)
             del todo[mag]
         changed = affected_by(changed, factors=factors, valid=valid, target=_in_mag(record.box, mag))
-    passes.extend(plan_passes(request, array, tuple(todo.values()), plan.box, plan.channels, plan.dtype, compute))
+    passes.extend(_whole(plan, request, array, tuple(todo.values()), compute))
     return replace(
         plan, passes=tuple(passes), peak_memory_bytes=max((one.memory.peak_bytes for one in passes), default=0)
     )
+
+
+def _whole(
+    plan: LayerPlan, request: LayerRequest, array: ArraySettings, mags: tuple[MagPlan, ...], compute: Compute
+) -> tuple[PassPlan, ...]:
+    return plan_passes(request, array, mags, plan.box, plan.channels, plan.dtype, compute, additional=plan.additional)
 
 
 def _in_part(
@@ -111,7 +117,7 @@ def _in_part(
         old,
         source_mag=parent,
         target_mag=mag,
-        layer_box=record.box.normalize_axes(record.channels),
+        layer_box=box_with_axes(record.box, record.channels, record.additional),
         mode=request.mode,
         changed_in_source=changed,
         compute=compute,

@@ -13,7 +13,7 @@ from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_plan import PlannedRedo
 from wk_assets.operations.layer_request import ProgressListener
-from wk_assets.operations.resample_layer import plan_downsampling, run_resampling
+from wk_assets.operations.resample_layer import box_with_axes, plan_downsampling, run_resampling
 from wk_assets.storage.durable import make_directory, remove_tree, storage_refusals, sync_directory, write_atomically
 from wk_assets.storage.edit_log import EDIT_LOG_NAME
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
@@ -47,7 +47,7 @@ def redo_shards(
         target,
         source_mag=source_mag,
         target_mag=target_mag,
-        layer_box=layer_box.normalize_axes(source.layout.channels),
+        layer_box=box_with_axes(layer_box, source.layout.channels, source.layout.additional),
         mode=mode,
         changed_in_source=redo.changed_in_parent,
         compute=compute,

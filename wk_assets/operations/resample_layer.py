@@ -5,6 +5,7 @@ the target empty or not. Which mags a layer should have is decided elsewhere (`g
 them to the dataset.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -99,6 +100,16 @@ def run_resampling(
 ) -> None:
     """Do what a plan says, on threads of our own or on the executor. May be run again. Raises StorageError and its kin."""
     run_tiles(plan.tiles, plan.source, plan.target, executor=executor, listener=listener)
+
+
+def box_with_axes(box: BoundingBox, channels: int, additional: Sequence[tuple[str, int]]) -> NormalizedBoundingBox:
+    """Give a box x, y, z all of its layer's channels and positions; `additional`: name and extent of each axis before them."""
+    extents = [extent for _, extent in additional]
+    return NormalizedBoundingBox(
+        (*(0 for _ in extents), 0, *box.topleft),
+        (*extents, channels, *box.size),
+        (*(name for name, _ in additional), "c", "x", "y", "z"),
+    )
 
 
 def _written(

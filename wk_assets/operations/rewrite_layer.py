@@ -12,6 +12,7 @@ import numpy as np
 from wk_assets.errors import NotADatasetError
 from wk_assets.geometry.shard_grid import ShardGrid
 from wk_assets.operations.compute import Compute
+from wk_assets.operations.edited_mags import current_record
 from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, place, storage_key
 from wk_assets.operations.layer_record import LayerRecord, MagRecord, read_layer_record
 from wk_assets.operations.layer_request import ArraySettings, LayerRequest
@@ -89,7 +90,7 @@ def _settings_of(array_path: Path) -> ArraySettings:
 
 
 def _published(dataset_path: Path, layer_name: str) -> LayerRecord:
-    record = read_layer_record(dataset_path, layer_name)
+    record = current_record(dataset_path, layer_name)  # with its edits: what is stored anew is what is there now
     if record is None or not record.mags:
         raise NotADatasetError(f"nothing of layer {layer_name!r} is published in {dataset_path}; its ledger is missing")
     return record
