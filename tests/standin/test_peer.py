@@ -25,7 +25,8 @@ _SINCE_14 = {"mag_upload"}
 # Routes that the peer calls in flows that the stand-in has none of: meshes, proofreading, weights of networks, short links,
 # preliminary datasets, files of attachments through the proxy; and those of versions up to 13, driven by that version.
 _NOT_DRIVEN = {
-    "GET /aiModels/:", "GET /datasets/disambiguate/:/:/toId", "GET /tracingstore", "GET /datasets/:/proxy/layers/:/attachments/:/:/*", "GET /health", "GET /buildinfo",
+    "GET /aiModels/:", "GET /datasets/disambiguate/:/:/toId", "GET /tracingstore", "GET /health", "GET /buildinfo",
+    "GET /datasets/:/proxy/layers/:/attachments/:/:/*",
     "GET /mapping/:/agglomerateGraph/:", "GET /shortLinks/byKey/:", "PATCH /users/:", "POST /aiModels/:/finishUploadToPath",
     "POST /aiModels/reserveUploadToPath", "POST /datasetConfigurations/:",
     "POST /datasets/:/layers/:/meshes/fullMesh.stl", "POST /datasets/:/reserveUploadToPathsForPreliminary",

@@ -30,6 +30,7 @@ from wk_assets.cli.standin import standin
 from wk_assets.cli.status import status
 from wk_assets.cli.ui import ui
 from wk_assets.cli.upsample import upsample
+from wk_assets.cli.upload import upload
 from wk_assets.cli.verify import verify
 from wk_assets.errors import WkAssetsError
 
@@ -122,6 +123,7 @@ app.command(rich_help_panel=_WORK)(compress)
 app.command("copy-dataset", rich_help_panel=_WORK)(copy_dataset)
 app.command(rich_help_panel=_WORK)(export)
 app.command("export-as-tiff", rich_help_panel=_WORK)(export_as_tiff)
+app.command(rich_help_panel=_WORK)(upload)
 app.command(rich_help_panel=_LOOK)(info)
 app.command("check-equality", rich_help_panel=_LOOK)(check_equality)
 app.command(rich_help_panel=_LOOK)(verify)

@@ -5,6 +5,7 @@ values, and POSTs that say so), after transport errors and after 429, 502, 503, 
 reached the server; never anything else. Between tries: exponential back-off with jitter, or what Retry-After says.
 """
 
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ class Transport:
             follow_redirects=True,
             transport=connector,
         )
+        # clients are kept per address and forgotten without a word: their sockets go with them
+        weakref.finalize(self, self._client.close)
 
     def request(
         self,
