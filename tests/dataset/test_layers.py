@@ -1,6 +1,7 @@
 """Datasets and layers made, changed, renamed and deleted: what the file says afterwards, and what lies on disk."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -438,6 +439,84 @@ def test_files_that_are_there_become_a_layer(dataset: Dataset, tmp_path: Path, d
         other.add_layer_for_existing_files("nothing", "color")
     with pytest.raises(AlreadyThereError):
         other.add_layer_for_existing_files("taken", "color")
+
+
+@pytest.mark.parametrize(
+    ("name", "total"), [("zarr3", 5287680), ("wkw", 0), ("zarr", 5287680), ("n5", None), ("ng", 5287680)]
+)
+def test_files_of_others_become_a_layer(dataset: Dataset, shared_data: Path, name: str, total: int | None) -> None:
+    shutil.copytree(shared_data / f"webknossos-datasets/simple_{name}_dataset/color", dataset.path / "color")
+
+    if total is None:
+        with pytest.raises(PropertiesError, match="'uint96'"):  # three channels of uint32
+            dataset.add_layer_for_existing_files("color", "color")
+        layer = dataset.add_layer_for_existing_files("color", "color", dtype="uint8")
+        assert layer.get_mag(1).read().sum() == 5287680
+    else:
+        layer = dataset.add_layer_for_existing_files("color", "color")
+        assert layer.get_mag(1).read().sum() == total
+        assert (layer.dtype.name, layer.num_channels) == ("uint8", 3)
+    assert layer.get_mag(1).read().shape[0] == 3
+
+
+def test_the_scales_of_a_precomputed_volume_are_its_mags(dataset: Dataset) -> None:
+    for number, (key, factors) in enumerate((("8_8_40", (1, 1, 1)), ("16_16_40", (2, 2, 1)))):
+        size = [64 // factor for factor in factors]
+        array = tensorstore.open(
+            {
+                "driver": "neuroglancer_precomputed",
+                "kvstore": {"driver": "file", "path": f"{dataset.path}/em/"},
+                "multiscale_metadata": {"type": "segmentation", "data_type": "uint64", "num_channels": 1},
+                "scale_metadata": {
+                    "key": key,
+                    "resolution": [8 * factors[0], 8 * factors[1], 40],
+                    "encoding": "raw",
+                    "chunk_size": [32, 32, 32],
+                    "size": size,
+                    "voxel_offset": [0, 0, 0],
+                },
+            },
+            create=True,
+        ).result()
+        array[...] = np.full((*size, 1), 2**60 + number, np.uint64)
+
+    layer = dataset.add_layer_for_existing_files("em", "segmentation").as_segmentation_layer()
+
+    assert list(layer.mags) == [Mag(1), Mag("2-2-1")]
+    assert layer.bounding_box == BoundingBox((0, 0, 0), (64, 64, 64))
+    assert (layer.get_mag(1).read() == 2**60).all()
+    assert (layer.get_mag("2-2-1").read() == 2**60 + 1).all()
+    layer.refresh_largest_segment_id()
+    assert layer.largest_segment_id == 2**60
+    (dataset.path / "em/info").write_text("{}")
+    with pytest.raises(PropertiesError, match="not the description"):
+        dataset.add_layer_for_existing_files("em", "segmentation")
+
+
+def test_links_are_removed_and_what_they_lead_to_stays(dataset: Dataset, tmp_path: Path) -> None:
+    other = Dataset(tmp_path / "other", voxel_size=(1, 1, 1))
+    source = other.add_layer("em", "color", bounding_box=BOX)
+    source.add_mag(1).write(VOXELS)
+    linked = dataset.add_layer("linked", "color", bounding_box=BOX)
+    linked.add_mag(1)
+    shutil.rmtree(linked.path / "1")
+    (linked.path / "1").symlink_to(source.get_mag(1).path)
+    dataset.add_layer("whole", "color", bounding_box=BOX).add_mag(1)
+    shutil.rmtree(dataset.path / "whole")
+    (dataset.path / "whole").symlink_to(source.path)
+    whole = dataset.get_layer("whole")
+
+    assert linked.get_mag(1).is_foreign
+    assert linked.get_mag(1).read_only
+    assert whole.is_foreign
+    assert (linked.get_mag(1).read()[0] == VOXELS).all()
+    linked.delete_mag(1)
+    whole.delete_mag(1)
+    dataset.delete_layer("whole")
+
+    assert not (linked.path / "1").is_symlink()
+    assert not (dataset.path / "whole").is_symlink()
+    assert (source.get_mag(1).read()[0] == VOXELS).all()
 
 
 def test_the_facts_of_existing_files_can_be_given(dataset: Dataset) -> None:

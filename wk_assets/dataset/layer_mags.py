@@ -231,7 +231,7 @@ class LayerMags(LayerHandle):
             )
         self.change(f"deletion of mag {view.name}", lambda stored: _without_mag(stored, view.mag))
         self._mags.pop(view.mag, None)
-        remove_mag(Path(self._dataset.path), self.name, view.mag, None if view.is_foreign else Path(view.path))
+        remove_mag(Path(self._dataset.path), self.name, view.mag, view.own_location)
 
     def is_mag_view_foreign(self, mag: MagView[Any]) -> bool:
         """Say whether a mag's array lies outside of this layer's dataset."""

@@ -149,6 +149,14 @@ class MagView(View, Generic[LayerT]):
             self._path = Path(properties.path or "") if location is None else location
             self._properties, self._axis_order, self._opened = properties, properties.axis_order, None
 
+    @property
+    def own_location(self) -> Path | None:
+        """What goes when the mag is deleted: the array's directory, or a link in the dataset; None for what lies elsewhere."""
+        root = Path(self._layer.dataset.path).resolve()
+        if self._is_remote or not self._path.parent.resolve().is_relative_to(root):
+            return None
+        return self._path
+
     # ------------------------------------------------------------------ writing that makes the layer larger
 
     def write(

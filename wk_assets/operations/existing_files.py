@@ -1,5 +1,6 @@
 """What layer lies in a directory that no metadata names: its format, mags, type, channels and box, from the arrays."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _SIGNS = {
     ".zarray": DataFormat.Zarr,
     "attributes.json": DataFormat.N5,
 }
+_PRECOMPUTED_SIGN = "info"  # of all scales, beside their folders
 _USUAL = ("c", "x", "y", "z")
 
 
@@ -48,11 +50,11 @@ def describe_existing_layer(
     found = dict(sorted(_arrays(folder).items(), key=lambda item: (item[0].max_dim, item[0].to_tuple())))
     if not found:
         raise NotADatasetError(f"{folder} has no arrays: expected folders that are called like mags, as {folder / '1'}")
-    formats = {_format_of(path) for path in found.values()} if data_format is None else {data_format}
+    formats = {kind for _, kind in found.values()} if data_format is None else {data_format}
     if len(formats) != 1:
         raise PropertiesError(f"{folder} holds arrays of several formats: {', '.join(sorted(formats))}")
     (kind,) = formats
-    arrays = {mag: open_mag_array(path, data_format=kind, read_only=True) for mag, path in found.items()}
+    arrays = {mag: open_mag_array(path, data_format=kind, read_only=True) for mag, (path, _) in found.items()}
     mag, finest = next(iter(arrays.items()))
     channels = num_channels or finest.info.num_channels
     return new_layer_properties(
@@ -60,30 +62,46 @@ def describe_existing_layer(
         category=category,
         box=_box(finest, mag) if box is None else box,
         dtype=finest.info.voxel_type if dtype is None else dtype,
-        mags=tuple(_entry(layer_name, found[mag], mag, array) for mag, array in arrays.items()),
+        mags=tuple(_entry(layer_name, found[mag][0], mag, array) for mag, array in arrays.items()),
         channels=channels,
         data_format=kind,
         largest_segment_id=largest_segment_id,
     )
 
 
-def _arrays(folder: Path) -> dict[Mag, Path]:
-    """Find the directories that are called like mags and hold an array; the short name of a mag counts first."""
-    found: dict[Mag, Path] = {}
+def _arrays(folder: Path) -> dict[Mag, tuple[Path, DataFormat]]:
+    """Find the arrays of a layer by mag; where a mag lies twice, its short name counts."""
+    found: dict[Mag, tuple[Path, DataFormat]] = {}
     if not folder.is_dir():
         return found
+    if (folder / _PRECOMPUTED_SIGN).exists():
+        return _precomputed(folder)
     for path in sorted(folder.iterdir(), key=lambda path: len(path.name), reverse=True):
         try:
             mag = Mag(path.name)
         except GeometryError:
             continue
-        if any((path / sign).exists() for sign in _SIGNS):
-            found[mag] = path
+        for sign, data_format in _SIGNS.items():
+            if (path / sign).exists():
+                found[mag] = (path, data_format)
+                break
     return found
 
 
-def _format_of(path: Path) -> DataFormat:
-    return next(kind for sign, kind in _SIGNS.items() if (path / sign).exists())
+def _precomputed(folder: Path) -> dict[Mag, tuple[Path, DataFormat]]:
+    """Find the scales that `info` names; their mags follow from their resolutions, the finest one is mag 1."""
+    path = folder / _PRECOMPUTED_SIGN
+    try:
+        scales = json.loads(path.read_bytes())["scales"]
+        resolutions = {str(scale["key"]): [float(edge) for edge in scale["resolution"]] for scale in scales}
+        finest = [min(edges) for edges in zip(*resolutions.values(), strict=True)]
+        mags = {
+            key: Mag([round(edge / least) for edge, least in zip(edges, finest, strict=True)])
+            for key, edges in resolutions.items()
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise PropertiesError(f"{path}: not the description of precomputed scales ({error!r})") from error
+    return {mag: (folder / key, DataFormat.NeuroglancerPrecomputed) for key, mag in mags.items()}
 
 
 def _box(array: MagArray, mag: Mag) -> NDBoundingBox:
