@@ -374,6 +374,20 @@ def test_a_shard_whose_edit_was_cut_off_is_what_it_was_or_what_it_becomes(array:
     assert damages(array) == []
 
 
+def test_what_killed_writers_left_goes_away_with_the_log(array: ShardedArray) -> None:
+    leftover = array.path / "c/0/1/1/1.part"
+    leftover.write_bytes(b"half a shard")
+    (array.path / ".shards-3.lock").touch()
+    boxes = list(array.stored_boxes())
+
+    assert array.compact()
+
+    assert not leftover.exists()
+    assert [path.name for path in array.path.iterdir() if path.name.startswith(".")] == [MANIFEST_NAME]
+    assert list(array.stored_boxes()) == boxes
+    np.testing.assert_array_equal(array.read_box(WHOLE), voxels_of())
+
+
 def test_a_shard_that_is_neither_what_it_was_nor_what_it_becomes_is_damaged(array: ShardedArray) -> None:
     was = next(shard for shard in Manifest.load(array.path).shards if shard.key == FIRST)
     with (array.path / EDIT_LOG_NAME).open("ab") as log:

@@ -19,6 +19,7 @@ from wk_assets.storage.durable import make_directory, storage_refusals, sync_dir
 from wk_assets.storage.shard import ABSENT, ShardEntry
 from wk_assets.storage.shard_reader import OpenShard
 
+PART_SUFFIX = ".part"
 _BUFFER_BYTES = 1 << 20
 
 
@@ -28,7 +29,7 @@ class ShardDraft:
     def __init__(self, layout: ArrayLayout, array_path: Path, key: str) -> None:
         self._key = key
         self._final = array_path / key
-        self._part = self._final.with_name(self._final.name + ".part")
+        self._part = self._final.with_name(self._final.name + PART_SUFFIX)
         self._index = np.full((prod(layout.index_shape), 2), ABSENT, "<u8")
         self._length = 0
         self._crc32c = 0

@@ -13,6 +13,7 @@ from wk_assets.storage.durable import storage_refusals, sync_directory, sync_fil
 from wk_assets.storage.edit_log import EDIT_LOG_NAME, beginning, ending, heading
 from wk_assets.storage.manifest import MANIFEST_NAME, FileStamp, Manifest, read_promises, settled_state
 from wk_assets.storage.shard import ShardEntry
+from wk_assets.storage.shard_draft import PART_SUFFIX
 
 # A log of so many lines is put into the manifest: reading it takes some 20 ms by then.
 _LONG_LOG_LINES = 4096
@@ -84,13 +85,18 @@ class ShardLedger:
             self.compact()
 
     def compact(self) -> bool:
-        """Put the log's edits into the manifest; return False if others are writing just now. Holds no lock before."""
+        """Put the log's edits into the manifest; return False if others are writing just now. Holds no lock before.
+
+        What killed writers left of shards that nobody wrote again goes away, too.
+        """
         with self._locks.everything() as ours:
             if not ours:
                 return False
             manifest = Manifest.load(self._path)
             write_atomically(self._manifest_path, manifest.to_bytes())
             with storage_refusals(self._log_path):
+                for part in (self._path / "c").rglob(f"*{PART_SUFFIX}"):
+                    part.unlink()
                 self._log_path.unlink(missing_ok=True)
                 sync_directory(self._path)
             return True
