@@ -256,6 +256,30 @@ def test_a_layer_that_was_edited_is_stored_anew_as_it_is_now(dataset: Path) -> N
     assert whole(dataset).up_to_date
 
 
+@pytest.mark.parametrize("in_part", [True, False])
+def test_slices_that_were_edited_are_measured_again(dataset: Path, in_part: bool) -> None:  # noqa: FBT001  # a parameter
+    edit(dataset, REGION)
+    before = record_of(dataset).statistics
+    run_layer(part(dataset) if in_part else whole(dataset), COMPUTE)
+
+    after = record_of(dataset).statistics
+    assert before is not None
+    assert after is not None
+    mag_1 = ShardedArray.open(dataset / "color" / "1")
+    voxels = mag_1.read_box(mag_1.info.box)[0]
+    for old, new in zip(before.slices, after.slices, strict=True):
+        in_slice = voxels[..., new.z].astype(int)
+        assert (new.minimum, new.maximum, new.total, new.zeros, new.count) == (
+            in_slice.min(),
+            in_slice.max(),
+            in_slice.sum(),
+            (in_slice == 0).sum(),
+            in_slice.size,
+        )
+        assert (new.file, new.digest) == (old.file, old.digest)
+    assert (before.maximum, after.maximum) == (199, 250)
+
+
 def test_a_region_outside_of_the_layer_is_refused(dataset: Path) -> None:
     with pytest.raises(PlanError, match="0,0,0,48,40,40"):
         part(dataset, BoundingBox((100, 0, 0), (5, 5, 5)))

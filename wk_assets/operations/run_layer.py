@@ -33,6 +33,7 @@ from wk_assets.operations.layer_record import (
     write_layer_record,
 )
 from wk_assets.operations.layer_request import LayerRequest, LayerResult, MagResult, Progress, ProgressListener
+from wk_assets.operations.measure_slices import measured_anew
 from wk_assets.operations.redo_region import redo_shards
 from wk_assets.operations.slab_sources import ImageSource, SlabSource, StoredSource
 from wk_assets.readers.open_volume import open_volume
@@ -84,13 +85,14 @@ def run_layer(
             lock = _lock_path(request, mag.mag)
             locks.enter_context(exclusive(lock, f"layer {request.layer_name}, mag {mag.mag.to_layer_name()}"))
         _tidy(plan)
+        statistics = _measured_anew(plan)
         before = 0
         total = sum(one.read_voxels for one in plan.passes)
         for one in plan.passes:
             if _published(plan, one, read_layer_record(request.dataset_path, request.layer_name)):
                 continue  # another process did it between the plan and our locks
             built = _build(plan, one, compute, _shifted(listener, before, total), checkpoint_bytes)
-            _publish(plan, one, built)
+            _publish(plan, one, built, statistics)
             before += one.read_voxels
             read_bytes += built.read_bytes
             written_bytes += built.written_bytes
@@ -108,6 +110,20 @@ def run_layer(
         seconds=time.monotonic() - started,
         problems=record.problems,
     )
+
+
+def _measured_anew(plan: LayerPlan) -> LayerStatistics | None:
+    """Measure the finest mag again if somebody edited it and the coarser ones are to follow; else None."""
+    request = plan.request
+    known = read_layer_record(request.dataset_path, request.layer_name)
+    now = current_record(request.dataset_path, request.layer_name)
+    following = [one for one in plan.passes if one.parent is not None and not one.copies_shards]
+    if known is None or now is None or not following or known.mags[0] == now.mags[0]:
+        return None
+    if following[0].parent != now.mags[0].to_mag() or plan.read_from != request.dataset_path:
+        return None
+    redo = following[0].redo
+    return measured_anew(request.dataset_path, now, None if redo is None else redo.changed_in_parent)
 
 
 def _lock_path(request: LayerRequest, mag: Mag) -> Path:
@@ -316,7 +332,7 @@ def _parse_result(data: bytes) -> _Built:
 # ---------------------------------------------------------------------- publishing
 
 
-def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
+def _publish(plan: LayerPlan, one: PassPlan, built: _Built, statistics: LayerStatistics | None) -> None:
     """Give each array its place, then write the ledger. Every step may have been done by a run that was killed."""
     request = plan.request
     staging = _staging(request, one)
@@ -333,10 +349,10 @@ def _publish(plan: LayerPlan, one: PassPlan, built: _Built) -> None:
                 remove_tree(damaged)
                 move_into_place(final, damaged)
             move_into_place(staged, final)
-        write_layer_record(request.dataset_path, _updated_record(plan, one, built))
+        write_layer_record(request.dataset_path, _updated_record(plan, one, built, statistics))
 
 
-def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built) -> LayerRecord:
+def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built, statistics: LayerStatistics | None) -> LayerRecord:
     request = plan.request
     # what was edited is in the ledger from now on, too: the new mags rest on it
     old = current_record(request.dataset_path, request.layer_name)
@@ -350,7 +366,13 @@ def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built) -> LayerRecor
             raise StorageError(
                 f"the ledger of layer {request.layer_name!r} in {plan.read_from} vanished during the run"
             )
-        return base.model_copy(update={"mags": tuple(mags[mag] for mag in order), "layout": request.array.layout})
+        return base.model_copy(
+            update={
+                "mags": tuple(mags[mag] for mag in order),
+                "layout": request.array.layout,
+                "statistics": statistics or base.statistics,
+            }
+        )
     given = request.source.voxel_size if request.source else None
     measured = given or (plan.description.voxel_size if plan.description else None)
     return LayerRecord(
