@@ -15,7 +15,7 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
-from wk_assets.storage.manifest import MANIFEST_NAME, Manifest, promised_now
+from wk_assets.storage.manifest import MANIFEST_NAME, Manifest, PromisesNow
 from wk_assets.storage.shard import ShardEntry, checksum_of
 
 
@@ -96,6 +96,7 @@ class _Promised:
     path: Path
     manifest: Manifest
     made_and_edited: bool
+    now: PromisesNow
 
 
 class _Notes:
@@ -125,9 +126,7 @@ def _verify(
     checked = checked_bytes = 0
     with ThreadPoolExecutor(compute.threads) as pool:
         looks = pool.map(
-            lambda one: _look_at(
-                dataset_path, one[0].path, one[1], read=part.holds(f"{one[0].path.name}/{one[1].key}")
-            ),
+            lambda one: _look_at(dataset_path, one[0], one[1], read=part.holds(f"{one[0].path.name}/{one[1].key}")),
             shards,
         )
         for number, ((array, _), (finding, size)) in enumerate(zip(shards, looks, strict=True), start=1):
@@ -184,20 +183,20 @@ def _arrays(dataset_path: Path, text: str, notes: _Notes) -> Iterator[_Promised]
                 sentence = f"{name}: its manifest is of another version than {BOOKKEEPING}/{layer.name}.json says"
                 notes.damage(layer.name, mag.mag, sentence)
             edited = stored is not None and manifest.edited_from is not None
-            yield _Promised(layer.name, mag.mag, path, manifest, edited)
+            yield _Promised(layer.name, mag.mag, path, manifest, edited, PromisesNow(path))
 
 
-def _look_at(dataset_path: Path, array_path: Path, shard: ShardEntry, *, read: bool) -> tuple[str | None, int | None]:
+def _look_at(dataset_path: Path, array: _Promised, shard: ShardEntry, *, read: bool) -> tuple[str | None, int | None]:
     """Return a finding, if any, and the bytes that were read, None if the checksum was not asked for.
 
     A shard that somebody replaced since the manifest was loaded is compared with what the array promises by then.
     """
     while True:
-        finding, size = _compare(dataset_path, array_path, shard, read=read)
+        finding, size = _compare(dataset_path, array.path, shard, read=read)
         if finding is None:
             return None, size
         try:
-            now = promised_now(array_path, shard.key)
+            now = array.now.of(shard.key)
         except (NotADatasetError, PropertiesError):
             return finding, size
         if now == shard:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import google_crc32c
@@ -171,15 +172,36 @@ def settled_state(array_path: Path, key: str, edits: Edits) -> ShardEntry | None
     return next((state for state in states if state is not None), None)  # whoever compares will find the damage
 
 
+class PromisesNow:
+    """Answer what an array promises of single shards at this moment; reads its manifest again only if something changed."""
+
+    def __init__(self, array_path: Path) -> None:
+        self._path = array_path
+        self._loading = Lock()
+        self._stamps: tuple[FileStamp | None, FileStamp | None] | None = None
+        self._shards: dict[str, ShardEntry] = {}
+
+    def of(self, key: str) -> ShardEntry | None:
+        """Return the promise of a shard; None: it is all zero. Raises what `Manifest.load` raises."""
+        with self._loading:
+            stamps = (FileStamp.of(self._path / MANIFEST_NAME), FileStamp.of(self._path / EDIT_LOG_NAME))
+            if stamps != self._stamps:
+                self._shards = {shard.key: shard for shard in Manifest.load(self._path).shards}
+                # an edit that is under way changes a file before it changes the log again
+                self._stamps = None if read_promises(self._path).edits.unsettled else stamps
+            return self._shards.get(key)
+
+
 def damaged_shards(array_path: Path, manifest: Manifest) -> list[str]:
     """Return a sentence per shard that is gone or of another size (reads no voxel; see `verify` for checksums).
 
     What others edit meanwhile is no damage: it is compared with what the array promises by then.
     """
     findings = []
+    promises = PromisesNow(array_path)
     for shard in manifest.shards:
         finding = _size_finding(array_path, shard)
-        while finding is not None and (now := promised_now(array_path, shard.key)) != shard:
+        while finding is not None and (now := promises.of(shard.key)) != shard:
             if now is None:
                 finding = None
                 break
@@ -188,11 +210,6 @@ def damaged_shards(array_path: Path, manifest: Manifest) -> list[str]:
         if finding is not None:
             findings.append(finding)
     return findings
-
-
-def promised_now(array_path: Path, key: str) -> ShardEntry | None:
-    """Return what the array promises of one shard at this moment; None: it is all zero. Raises what `Manifest.load` raises."""
-    return next((shard for shard in Manifest.load(array_path).shards if shard.key == key), None)
 
 
 def _size_finding(array_path: Path, shard: ShardEntry) -> str | None:

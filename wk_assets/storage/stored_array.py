@@ -12,7 +12,7 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.storage.array_layout import ArrayLayout, Layout
 from wk_assets.storage.chunk_codec import ChunkCodec
-from wk_assets.storage.manifest import Manifest, promised_now
+from wk_assets.storage.manifest import Manifest, PromisesNow
 from wk_assets.storage.shard_reader import ShardReader
 
 _TRIES = 3
@@ -128,7 +128,7 @@ class StoredArray:
                 with self._shards.open(key) as shard:
                     return [shard.read(position) for position in positions]
             except FileNotFoundError:
-                if promised_now(self.path, key) is None:  # somebody has made it all zero since the array was opened
+                if PromisesNow(self.path).of(key) is None:  # somebody has made it all zero since the array was opened
                     return [None] * len(positions)
         raise ShardMissingError(
             f"{self.path / key} is gone, but the manifest promises it; restore it or make the mag anew"
