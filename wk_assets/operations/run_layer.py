@@ -5,16 +5,15 @@ engine; the manifest into each array; the arrays renamed to their places; the le
 is either finished by the next run, or removed by it; readers look at neither.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from wk_assets.errors import PlanError, StorageError
 from wk_assets.geometry.mag import Mag
 from wk_assets.operations.array_volume import BlockSource, ReadsBlocks
+from wk_assets.operations.built_pass import BuiltPass, parse_result, result_bytes, shards_by_name
 from wk_assets.operations.checkpoint import CHECKPOINT_BYTES
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.edited_mags import current_record
@@ -22,11 +21,8 @@ from wk_assets.operations.engine import Engine, PassResult
 from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, PlannedRedo, is_whole
 from wk_assets.operations.layer_record import (
     BOOKKEEPING,
-    BoxRecord,
     LayerRecord,
     LayerStatistics,
-    MagRecord,
-    SliceFact,
     SourceRecord,
     ledger_lock,
     read_layer_record,
@@ -36,6 +32,7 @@ from wk_assets.operations.layer_request import LayerRequest, LayerResult, MagRes
 from wk_assets.operations.measure_slices import measured_anew
 from wk_assets.operations.redo_region import redo_shards
 from wk_assets.operations.slab_sources import ImageSource, SlabSource, StoredSource
+from wk_assets.operations.updated_record import updated_record
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.storage.durable import (
     make_directory,
@@ -47,22 +44,11 @@ from wk_assets.storage.durable import (
 )
 from wk_assets.storage.locks import exclusive
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
-from wk_assets.storage.shard import ShardEntry, copy_shard
+from wk_assets.storage.shard import copy_shard
 from wk_assets.storage.stored_array import StoredArray
 
 _RESULT_NAME = "result.json"
 _SourceAt = Callable[[tuple[int, ...]], SlabSource]  # the source of a position along the additional axes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Built:
-    """What a pass left in staging, ready to be published."""
-
-    shards: dict[str, tuple[ShardEntry, ...]]  # by name of the mag
-    facts: tuple[SliceFact, ...]
-    sources: tuple[SourceRecord, ...]
-    read_bytes: int
-    written_bytes: int
 
 
 def run_layer(
@@ -148,7 +134,7 @@ def _shifted(listener: ProgressListener | None, before: int, total: int) -> Prog
 
 def _build(
     plan: LayerPlan, one: PassPlan, compute: Compute, listener: ProgressListener | None, checkpoint_bytes: int
-) -> _Built:
+) -> BuiltPass:
     staging = _staging(plan.request, one)
     finished = staging / _RESULT_NAME
     if finished.exists():
@@ -156,7 +142,7 @@ def _build(
             (staging / mag.mag.to_layer_name()).exists() or is_whole(plan.request.dataset_path / mag.path, mag.key)
             for mag in one.mags
         ):
-            return _parse_result(finished.read_bytes())
+            return parse_result(finished.read_bytes())
         remove_tree(staging)
     make_directory(staging)
 
@@ -193,11 +179,11 @@ def _build(
         manifest = Manifest(content_key=mag.key, shards=built.shards[mag.mag.to_layer_name()])
         write_atomically(array / MANIFEST_NAME, manifest.to_bytes())
         sync_directory(array)
-    write_atomically(finished, _result_bytes(built))
+    write_atomically(finished, result_bytes(built))
     return built
 
 
-def _import(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResult]) -> _Built:
+def _import(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResult]) -> BuiltPass:
     request = plan.request
     if request.source is None:
         raise PlanError(f"layer {request.layer_name!r}: the plan imports, but names no source")
@@ -222,8 +208,8 @@ def _import(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResul
         )
         for file in files
     )
-    return _Built(
-        shards=_by_name(one.mags, result.shards),
+    return BuiltPass(
+        shards=shards_by_name(one.mags, result.shards),
         facts=result.facts,
         sources=sources,
         read_bytes=sum(file.size_bytes for file in files),
@@ -231,7 +217,7 @@ def _import(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResul
     )
 
 
-def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResult]) -> _Built:
+def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResult]) -> BuiltPass:
     request = plan.request
     record = read_layer_record(plan.read_from, request.layer_name)
     stored = record.mag(one.parent) if record is not None and one.parent is not None else None
@@ -241,8 +227,8 @@ def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResul
         )
     array = StoredArray.open(plan.read_from / stored.path)
     result = run(lambda leading: StoredSource(array, one.pyramid.levels[0].box, leading=leading))
-    return _Built(
-        shards=_by_name(one.mags, result.shards),
+    return BuiltPass(
+        shards=shards_by_name(one.mags, result.shards),
         facts=(),
         sources=(),
         read_bytes=stored.stored_bytes,
@@ -250,7 +236,7 @@ def _derive(plan: LayerPlan, one: PassPlan, run: Callable[[_SourceAt], PassResul
     )
 
 
-def _copy(plan: LayerPlan, one: PassPlan, staging: Path) -> _Built:
+def _copy(plan: LayerPlan, one: PassPlan, staging: Path) -> BuiltPass:
     """Copy the shards of a mag as they are; each is compared with its checksum on the way."""
     record = read_layer_record(plan.read_from, plan.request.layer_name)
     mag = one.mags[0]
@@ -262,7 +248,7 @@ def _copy(plan: LayerPlan, one: PassPlan, staging: Path) -> _Built:
     write_atomically(target / "zarr.json", (source / "zarr.json").read_bytes())
     for shard in manifest.shards:
         copy_shard(source, target, shard)
-    return _Built(
+    return BuiltPass(
         shards={mag.mag.to_layer_name(): manifest.shards},
         facts=(),
         sources=(),
@@ -278,7 +264,7 @@ def _redo(
     staging: Path,
     compute: Compute,
     listener: ProgressListener | None,
-) -> _Built:
+) -> BuiltPass:
     request, mag = plan.request, one.mags[0].mag
     record = read_layer_record(request.dataset_path, request.layer_name)
     stored = record.mag(one.parent) if record is not None and one.parent is not None else None
@@ -297,42 +283,15 @@ def _redo(
         compute=compute,
         listener=listener,
     )
-    return _Built(shards={mag.to_layer_name(): shards}, facts=(), sources=(), read_bytes=0, written_bytes=written_bytes)
-
-
-def _by_name(mags: Iterable[MagPlan], shards: Iterable[tuple[ShardEntry, ...]]) -> dict[str, tuple[ShardEntry, ...]]:
-    return {mag.mag.to_layer_name(): entries for mag, entries in zip(mags, shards, strict=True)}
-
-
-def _result_bytes(built: _Built) -> bytes:
-    return json.dumps(
-        {
-            "shards": {
-                name: [[e.key, e.size_bytes, e.crc32c] for e in entries] for name, entries in built.shards.items()
-            },
-            "facts": [fact.model_dump(exclude_defaults=True) for fact in built.facts],
-            "sources": [source.model_dump() for source in built.sources],
-            "read_bytes": built.read_bytes,
-            "written_bytes": built.written_bytes,
-        }
-    ).encode()
-
-
-def _parse_result(data: bytes) -> _Built:
-    document = json.loads(data)
-    return _Built(
-        shards={name: tuple(ShardEntry(*row) for row in rows) for name, rows in document["shards"].items()},
-        facts=tuple(SliceFact.model_validate(fact) for fact in document["facts"]),
-        sources=tuple(SourceRecord.model_validate(source) for source in document["sources"]),
-        read_bytes=document["read_bytes"],
-        written_bytes=document["written_bytes"],
+    return BuiltPass(
+        shards={mag.to_layer_name(): shards}, facts=(), sources=(), read_bytes=0, written_bytes=written_bytes
     )
 
 
 # ---------------------------------------------------------------------- publishing
 
 
-def _publish(plan: LayerPlan, one: PassPlan, built: _Built, statistics: LayerStatistics | None) -> None:
+def _publish(plan: LayerPlan, one: PassPlan, built: BuiltPass, statistics: LayerStatistics | None) -> None:
     """Give each array its place, then write the ledger. Every step may have been done by a run that was killed."""
     request = plan.request
     staging = _staging(request, one)
@@ -349,73 +308,7 @@ def _publish(plan: LayerPlan, one: PassPlan, built: _Built, statistics: LayerSta
                 remove_tree(damaged)
                 move_into_place(final, damaged)
             move_into_place(staged, final)
-        write_layer_record(request.dataset_path, _updated_record(plan, one, built, statistics))
-
-
-def _updated_record(plan: LayerPlan, one: PassPlan, built: _Built, statistics: LayerStatistics | None) -> LayerRecord:
-    request = plan.request
-    # what was edited is in the ledger from now on, too: the new mags rest on it
-    old = current_record(request.dataset_path, request.layer_name)
-    new = {mag.mag: _mag_record(mag, built.shards[mag.mag.to_layer_name()]) for mag in one.mags}
-    kept = {record.to_mag(): record for record in old.mags} if old else {}
-    mags = kept | new
-    order = sorted(mags, key=lambda mag: (mag.max_dim, tuple(mag.to_vec3_int())))
-    if one.parent is not None:
-        base = old or read_layer_record(plan.read_from, request.layer_name)
-        if base is None:
-            raise StorageError(
-                f"the ledger of layer {request.layer_name!r} in {plan.read_from} vanished during the run"
-            )
-        return base.model_copy(
-            update={
-                "mags": tuple(mags[mag] for mag in order),
-                "layout": request.array.layout,
-                "statistics": statistics or base.statistics,
-            }
-        )
-    given = request.source.voxel_size if request.source else None
-    measured = given or (plan.description.voxel_size if plan.description else None)
-    return LayerRecord(
-        layer_name=request.layer_name,
-        category=request.category,
-        channels=plan.channels,
-        dtype=plan.dtype.name,
-        voxel_size_factor=request.voxel_size.factor,
-        voxel_size_unit=request.voxel_size.unit,
-        voxel_size_source=measured.source if measured else None,
-        voxel_size_alternatives=_alternatives(plan),
-        box_mag1=BoxRecord.of(plan.box),
-        layout=request.array.layout,
-        mode=request.mode,
-        source_format=plan.description.format if plan.description else "",
-        additional=plan.additional,
-        mags=tuple(mags[mag] for mag in order if mag in request.mags),
-        sources=built.sources,
-        statistics=LayerStatistics(slices=built.facts),
-    )
-
-
-def _alternatives(plan: LayerPlan) -> tuple[str, ...]:
-    if plan.description is None:
-        return ()
-    return tuple(
-        f"{tuple(other.voxel_size.factor)} {other.voxel_size.unit.value}: {other.source}"
-        for other in plan.description.voxel_size_alternatives
-    )
-
-
-def _mag_record(mag: MagPlan, shards: tuple[ShardEntry, ...]) -> MagRecord:
-    return MagRecord(
-        mag=mag.mag.to_layer_name(),
-        path=mag.path,
-        key=mag.key,
-        voxels_key=mag.voxels_key,
-        parent_key=mag.parent_key,
-        box_in_mag=BoxRecord.of(mag.box_in_mag),
-        shards=len(shards),
-        stored_bytes=sum(shard.size_bytes for shard in shards),
-        raw_bytes=mag.raw_bytes,
-    )
+        write_layer_record(request.dataset_path, updated_record(plan, one, built, statistics))
 
 
 def _mag_result(request: LayerRequest, mag: MagPlan, record: LayerRecord) -> MagResult:
