@@ -17,7 +17,7 @@ from wk_assets.operations.layer_record import SliceFact
 from wk_assets.operations.pyramid_level import PyramidLevel
 from wk_assets.storage.durable import sync_directory, sync_file
 from wk_assets.storage.journal import Journal
-from wk_assets.storage.shard import ShardBuilder, ShardEntry
+from wk_assets.storage.shard import ShardEntry
 
 # Between two checkpoints: how much output may be lost to a crash, and how long a slow source may go unsaved.
 CHECKPOINT_BYTES = 256 << 20
@@ -97,12 +97,9 @@ def replay(journal: Journal, levels: Sequence[PyramidLevel]) -> tuple[int, list[
     for record in journal.replay():
         slabs = record.get("slabs", slabs)
         for number, key, positions, sizes, crc in record["appended"]:
-            level = levels[number]
-            if key not in level.open:
-                level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
-            level.open[key].note(positions, sizes, crc)
+            levels[number].shard(key).note(positions, sizes, crc)
         for number, key, size_bytes, crc in record.get("finished", ()):
-            levels[number].open.pop(key, None)
+            levels[number].forget(key)
             levels[number].done[key] = ShardEntry(key, size_bytes, crc)
         facts.extend(SliceFact.model_validate(fact) for fact in record.get("facts", ()))
     return slabs, facts

@@ -49,7 +49,7 @@ from wk_assets.operations.slab_sources import LoadTask, SlabSource
 from wk_assets.operations.slab_stores import MemorySlab, SlabStore, SpooledSlab
 from wk_assets.storage.durable import remove_tree, write_atomically
 from wk_assets.storage.journal import Journal
-from wk_assets.storage.shard import ShardBuilder, ShardEntry
+from wk_assets.storage.shard import ShardEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +131,9 @@ class Engine:
                 raise
             finally:
                 for level in self._levels:
-                    level.store.close()
+                    level.close()
         return PassResult(
-            shards=tuple(tuple(level.done.values()) for level in self._levels if level.plan.stored),
+            shards=tuple(level.built() for level in self._levels if level.plan.stored),
             facts=tuple(sorted(self._facts, key=lambda fact: fact.z)),
             read_bytes=read_bytes,
             written_bytes=self._written_bytes,
@@ -248,10 +248,7 @@ class Engine:
         level = self._levels[number]
         for cell, positions, sizes, data in window.rows:
             key = level.shard_key(cell)
-            builder = level.open.get(key)
-            if builder is None:
-                builder = level.open[key] = ShardBuilder(level.plan.layout, level.directory, key)
-            builder.append(positions, sizes, data)
+            level.shard(key).append(positions, sizes, data)
             self._since.note(number, key, positions, sizes)
         level.reuse(window.memory)
 
@@ -281,7 +278,13 @@ class Engine:
     def _prepare(self) -> int:
         """Set up the levels, take up what the journal proves, and return the number of slabs that are done."""
         self._levels = [
-            PyramidLevel(plan, self._staging / plan.mag.to_layer_name(), self._store_of(number, "slab"), self._leading)
+            PyramidLevel(
+                plan,
+                self._staging / plan.mag.to_layer_name(),
+                self._store_of(number, "slab"),
+                self._leading,
+                spool_indexes=self._memory.spooled_indexes,
+            )
             for number, plan in enumerate(self._plan.levels)
         ]
         slabs, self._facts = replay(self._journal, self._levels)
@@ -294,10 +297,11 @@ class Engine:
 
     def _forget(self) -> None:
         """Remove what this pass has built so far; what others built at other positions stays."""
-        for level in self._levels:
-            level.store.close()
+        levels, self._levels = self._levels, []
+        for level in levels:
+            level.close()
         self._journal.remove()
-        for level in self._levels:
+        for level in levels:
             remove_tree(level.shards_directory)
 
     def _verify(self, level: PyramidLevel) -> None:

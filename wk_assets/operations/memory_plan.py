@@ -8,9 +8,11 @@ What a pass holds, from the fastest way to the most frugal one:
     ... the finest levels in spools   a slab lies in a file; images are loaded whole, or by windows of rows
     ... narrower windows, one thread
 
+The indexes of the shards that are open at once, which is every shard of a slice, go to spools as well when they are much.
+
 Where this ends (the floor): one row of one image with what its format holds for it (`RowAccess.held_bytes`), one chunk's
-columns of one row of chunks, and 16 bytes for each chunk of the shards that are open at once, which is every shard of a
-slice. Only beyond that a budget is refused, with the figure and the remedy.
+columns of one row of chunks, and what is noted of open shards and of their new chunks: half a KiB and 12 bytes each, that is
+150 MiB for slices of 100,000 x 100,000 voxels. Only beyond that a budget is refused, with the figure and the remedy.
 """
 
 from math import prod
@@ -22,7 +24,8 @@ from wk_assets.readers.volume import RowAccess
 _PACKED_BYTES = 1 << 20  # chunks that one worker packs together, and a coder
 _NARROW_COLUMNS = 4096  # a spool is read in runs of this many voxels before more levels are spooled instead
 _LARGEST_WINDOW_BYTES = 64 << 20  # of rows of an image: larger ones gain nothing
-_OPEN_SHARD_BYTES = 700  # a builder, its paths and its place in dicts, beside its index
+_OPEN_SHARD_BYTES = 600  # a builder, its key, its place in dicts, what is noted of it, beside its index
+_INDEXES_PART = 8  # indexes of open shards may take this part of the budget before they are spooled
 _NOTED_CHUNK_BYTES = 12  # what is noted of a chunk until the next checkpoint
 
 
@@ -31,7 +34,9 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
 
     Raises PlanError if not even the floor fits (see above), with what it needs.
     """
-    room = budget_bytes - RESIDENT_BYTES - _open_shards_bytes(plan)
+    noted, indexes = _open_shards_bytes(plan)
+    spooled_indexes = indexes > budget_bytes // _INDEXES_PART
+    room = budget_bytes - RESIDENT_BYTES - noted - (0 if spooled_indexes else indexes)
     nothing = (False,) * len(plan.levels)
     working = _working(plan, nothing, threads, 0)
     loading = threads * _load_bytes(plan.levels[0], access, 0, spooled=False)
@@ -40,7 +45,8 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
         if needed <= room:
             peak = budget_bytes - room + needed
             return MemoryPlan(
-                prefetch=prefetch, spooled=nothing, load_workers=threads, row_workers=threads, peak_bytes=peak, spool_bytes=0
+                prefetch=prefetch, spooled=nothing, load_workers=threads, row_workers=threads, peak_bytes=peak,
+                spool_bytes=0, spooled_indexes=spooled_indexes,
             )  # fmt: skip
     for narrowest in (_NARROW_COLUMNS, 1):
         for count in range(len(plan.levels) + 1):  # the finest levels have the largest slabs
@@ -62,6 +68,7 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
                 spool_bytes=sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if out),
                 load_rows=load_rows,
                 columns=columns,
+                spooled_indexes=spooled_indexes,
             )
     raise PlanError(_refusal(plan, access, budget_bytes))
 
@@ -143,9 +150,9 @@ def _working(plan: PyramidPlan, spooled: tuple[bool, ...], workers: int, columns
     return workers * (encoded + most)
 
 
-def _open_shards_bytes(plan: PyramidPlan) -> int:
-    """Return what is kept of the shards that a slab of each level writes to, and of their new chunks."""
-    total = 0
+def _open_shards_bytes(plan: PyramidPlan) -> tuple[int, int]:
+    """Return what is noted of the shards that a slab of each level writes to and of their new chunks; and their indexes."""
+    noted = indexes = 0
     for level in plan.levels:
         if not level.stored:
             continue
@@ -154,8 +161,9 @@ def _open_shards_bytes(plan: PyramidPlan) -> int:
         layers = -(-depth // layout.shard_shape.z)
         shards = layers * -(-height // layout.shard_shape.y) * -(-width // layout.shard_shape.x)
         chunks = prod(-(-extent // cut) for extent, cut in zip((width, height, depth), layout.chunk_shape, strict=True))
-        total += shards * (16 * prod(layout.chunks_per_shard) + _OPEN_SHARD_BYTES) + chunks * _NOTED_CHUNK_BYTES
-    return total
+        noted += shards * _OPEN_SHARD_BYTES + chunks * _NOTED_CHUNK_BYTES
+        indexes += shards * 16 * prod(layout.chunks_per_shard)
+    return noted, indexes
 
 
 def _row_bytes(level: LevelPlan) -> int:
@@ -167,15 +175,15 @@ def _refusal(plan: PyramidPlan, access: RowAccess | None, budget_bytes: int) -> 
     level = plan.levels[0]
     all_spooled = (True,) * len(plan.levels)
     image = _load_bytes(level, None, 0, spooled=True) if access is None else _row_bytes(level) + access.held_bytes
-    indexes = _open_shards_bytes(plan)
-    needed = RESIDENT_BYTES + indexes + max(image, _working(plan, all_spooled, 1, 1))
+    noted, _ = _open_shards_bytes(plan)
+    needed = RESIDENT_BYTES + noted + max(image, _working(plan, all_spooled, 1, 1))
     text = (
         f"slices of {level.box.size.x} x {level.box.size.y} voxels ({level.layout.channels} x {level.layout.dtype}) need "
         f"{-(-needed >> 20)} MiB of memory even in the smallest parts, the budget is {budget_bytes >> 20} MiB. "
         "Raise `compute.memory`"
     )
-    if access is not None and access.reason and image > indexes:
+    if access is not None and access.reason and image > noted:
         return f"{text}; {access.reason}"
-    if indexes > image:
-        return f"{text}, or choose shards with fewer chunks in z: the indexes of all shards of a slice are {indexes >> 20} MiB"
+    if noted > 2 * image:
+        return f"{text}, or choose larger shards and chunks: what is noted of those of a slice takes {noted >> 20} MiB"
     return text

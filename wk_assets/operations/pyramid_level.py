@@ -5,6 +5,7 @@ No threads and no order of things here: that is the engine's. All coordinates ar
 
 from collections import deque
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from wk_assets.operations.pyramid_plan import LevelPlan
 from wk_assets.operations.slab_stores import Band, Range, SlabStore
 from wk_assets.storage.array_layout import ArrayLayout
 from wk_assets.storage.chunk_codec import ChunkCodec
+from wk_assets.storage.index_spool import IndexSpool
 from wk_assets.storage.shard import ShardBuilder, ShardEntry, ShardFile, checksum_of
 from wk_assets.storage.stored_array import box_window, chunk_cells
 
@@ -50,7 +52,15 @@ class _Scratch:
 class PyramidLevel:
     """Hold the state of one level: the slab that is being filled, and the shards that are open or done."""
 
-    def __init__(self, plan: LevelPlan, directory: Path, store: SlabStore, leading: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        plan: LevelPlan,
+        directory: Path,
+        store: SlabStore,
+        leading: tuple[int, ...] = (),
+        *,
+        spool_indexes: bool = False,
+    ) -> None:
         self.plan = plan
         self.leading = leading  # position along the additional axes of the array
         self.directory = directory
@@ -59,6 +69,9 @@ class PyramidLevel:
         self.slab = 0  # index of the slab that is being filled
         self.open: dict[str, ShardBuilder] = {}
         self.done: dict[str, ShardEntry] = {}
+        self._spool: IndexSpool | None = None
+        if spool_indexes and plan.stored:
+            self._spool = IndexSpool(directory.with_name(f"spool of {directory.name}"), prod(plan.layout.index_shape))
         self._memory: deque[NDArray[np.uint8]] = deque()
         self._scratch: deque[_Scratch] = deque()  # a thread takes one and puts it back
 
@@ -72,6 +85,24 @@ class PyramidLevel:
         """Part of `z_range` that lies in the layer's box."""
         start, stop = self.z_range
         return max(start, self.plan.box.topleft.z), min(stop, self.plan.box.bottomright.z)
+
+    def shard(self, key: str) -> ShardBuilder:
+        """Return an open shard; one that is not open yet is opened."""
+        builder = self.open.get(key)
+        if builder is None:
+            builder = self.open[key] = ShardBuilder(self.plan.layout, self.directory, key, self._spool)
+        return builder
+
+    def forget(self, key: str) -> None:
+        """Let go of a shard that is finished already (as a journal says)."""
+        if key in self.open:
+            self.open.pop(key).release()
+
+    def close(self) -> None:
+        """Give memory and spool files back."""
+        self.store.close()
+        if self._spool is not None:
+            self._spool.close()
 
     def begin(self, slab: int) -> None:
         """Start to fill a slab; one behind the last is no slab."""
@@ -187,6 +218,11 @@ class PyramidLevel:
                 mode,
                 out,
             )
+
+    def built(self) -> tuple[ShardEntry, ...]:
+        """Return the shards that are done, in the order of z, y, x: which was finished first depends on the windows."""
+        cell = self.plan.layout.shard_cell
+        return tuple(sorted(self.done.values(), key=lambda entry: tuple(reversed(cell(entry.key)))))
 
     def check_finished(self, entry: ShardEntry) -> None:
         """Compare a finished shard with what is noted of it. Raises ShardCorruptError."""

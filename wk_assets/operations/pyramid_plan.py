@@ -64,7 +64,9 @@ class LevelPlan:
     def windows(self, columns: int) -> tuple[tuple[int, int], ...]:
         """Cut the columns of the buffer into windows of about so many (0: one window), each of them whole chunks and blocks."""
         width = self.buffer_shape[3]
-        step = -(-(columns or width) // self.column_align) * self.column_align
+        if not columns:
+            return ((0, width),)
+        step = -(-columns // self.column_align) * self.column_align
         first = (self.origin_x // step + 1) * step - self.origin_x
         return tuple(pairwise([0, *range(first, width, step), width]))
 
@@ -95,7 +97,7 @@ class MemoryPlan:
     `prefetch`: the next slab of level 0 is loaded while one is worked on (takes a second buffer). `spooled`: per level,
     whether its slab is held in a file instead of in memory. `load_workers`, `row_workers`: threads per phase.
     `load_rows`: rows of an image that are read at a time, `columns`: columns of a row of chunks that are worked on at a time
-    (0: all).
+    (0: all). `spooled_indexes`: whether the indexes of open shards are held in files.
     """
 
     prefetch: bool
@@ -106,6 +108,7 @@ class MemoryPlan:
     spool_bytes: int
     load_rows: int = 0
     columns: int = 0
+    spooled_indexes: bool = False
 
     def within(self, threads: int) -> "MemoryPlan":
         """Return the plan for a run that has fewer threads than were planned with; more would not fit the budget."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from wk_assets.errors import ShardCorruptError, ShardMissingError
 from wk_assets.storage.array_layout import ArrayLayout
 from wk_assets.storage.durable import make_directory, storage_refusals, sync_directory
+from wk_assets.storage.index_spool import IndexSpool
 
 ABSENT = np.uint64(2**64 - 1)
 _INDEX_CRC_BYTES = 4
@@ -43,15 +44,43 @@ class ShardEntry:
 
 
 class ShardBuilder:
-    """Collect the chunks of one shard in a file. One thread at a time; nothing here syncs (see `PyramidJournal`)."""
+    """Collect the chunks of one shard in a file. One thread at a time; nothing here syncs (see `Checkpoint`).
 
-    def __init__(self, layout: ArrayLayout, directory: Path, key: str) -> None:
+    `spool`: where the index is kept until the shard is finished, if not in memory. Small: a wide array has many at once.
+    """
+
+    __slots__ = ("_directory", "_held", "crc32c", "key", "length")
+
+    def __init__(self, layout: ArrayLayout, directory: Path, key: str, spool: IndexSpool | None = None) -> None:
         self.key = key
-        self.final_path = directory / key
-        self.part_path = self.final_path.with_name(self.final_path.name + ".part")
+        self._directory = directory
         self.length = 0
         self.crc32c = 0
-        self.index = np.full((prod(layout.index_shape), 2), ABSENT, "<u8")
+        self._held: NDArray[np.uint64] | tuple[IndexSpool, int]
+        if spool is None:
+            self._held = np.full((prod(layout.index_shape), 2), ABSENT, "<u8")
+        else:
+            self._held = (spool, spool.new_slot())
+
+    @property
+    def final_path(self) -> Path:
+        """Where the shard will lie."""
+        return self._directory / self.key
+
+    @property
+    def part_path(self) -> Path:
+        """Where the shard lies until it is finished."""
+        return self._directory / f"{self.key}.part"
+
+    @property
+    def index(self) -> NDArray[np.uint64]:
+        """Offsets and sizes of all chunks, shape (chunks of a shard, 2), as far as they are known; a copy if spooled."""
+        if not isinstance(self._held, tuple):
+            return self._held
+        spool, slot = self._held
+        index = spool.get(slot)
+        index[index[:, 1] == 0] = ABSENT
+        return index
 
     def append(self, positions: Sequence[int], sizes: Sequence[int], data: bytes | NDArray[np.uint8]) -> None:
         """Append encoded chunks, which lie in `data` one after the other; `positions`: their places in the flattened index.
@@ -72,7 +101,12 @@ class ShardBuilder:
         """Take note of chunks that stand at the end of the file already (as a journal says)."""
         lengths = np.asarray(sizes, np.uint64)
         ends = np.cumsum(lengths) + np.uint64(self.length)
-        self.index[positions] = np.column_stack((ends - lengths, lengths))
+        entries = np.column_stack((ends - lengths, lengths))
+        if isinstance(self._held, tuple):
+            spool, slot = self._held
+            spool.put(slot, positions, entries)
+        else:
+            self._held[positions] = entries
         self.length += sum(sizes)
         self.crc32c = crc32c
 
@@ -89,7 +123,14 @@ class ShardBuilder:
             finally:
                 os.close(descriptor)
             self.part_path.rename(self.final_path)
+        self.release()
         return ShardEntry(self.key, self.length + len(tail), google_crc32c.extend(self.crc32c, tail))
+
+    def release(self) -> None:
+        """Give the place in the spool back; the index is gone then."""
+        if isinstance(self._held, tuple):
+            spool, slot = self._held
+            spool.free(slot)
 
     def cut_back(self) -> None:
         """Bring the file back to the length that was noted: what was appended after the last checkpoint goes.
