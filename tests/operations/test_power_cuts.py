@@ -22,17 +22,22 @@ EVERY = 29  # of how many moments one is looked at by default
 
 
 def moments(disk: Disk, logs: list[Path], *, every: int, first: int = 0) -> Iterator[tuple[int, dict[str, bytes]]]:
-    """Follow the logs; at each chosen moment yield its number and the lines of journals that are promised by then."""
+    """Follow the logs; at each chosen moment yield its number and the lines of journals that are promised by then.
+
+    A line is promised once the `append` of this process is over: after its file, and at first its name, are synced. What a
+    killed process had not promised stays unpromised until the next one appends.
+    """
     number = 0
+    promised: dict[str, bytes] = {}
     for log in logs:
-        promised: dict[
-            str, bytes
-        ] = {}  # a line is promised once `append` is over: after its file, and at first its name, are synced
+        found = disk.seen("journal.jsonl")
         before: dict[str, bytes] = {}
         for _ in disk.follow(log):
-            promised, before = before, disk.seen("journal.jsonl")
+            promised |= before
+            now = disk.seen("journal.jsonl")
+            before = {path: data for path, data in now.items() if found.get(path) != data}
             if number % every == first:
-                yield number, {path: data for path, data in promised.items() if path in before}
+                yield number, {path: data for path, data in promised.items() if path in now}
             number += 1
 
 
