@@ -24,7 +24,7 @@ def view_of(path: Path, channels: int = 1, corner: tuple[int, int, int] = (3, 5,
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
-    ("dimension", "buffer_size"), [("x", None), ("y", None), ("z", None), (0, 7), (1, 7), (2, 7), ("z", 1), ("z", 500)]
+    ("dimension", "buffer_size"), [("x", None), ("y", None), ("z", None), (0, 7), (1, 7), (2, 7), ("x", 1), ("z", 500)]
 )
 def test_slices_come_back_as_they_were_sent(
     tmp_path: Path, dimension: str | int, buffer_size: int | None, channels: int

@@ -20,6 +20,7 @@ from wk_assets.errors import (
     GeometryError,
     InputError,
     InvalidNameError,
+    LockedError,
     NotADatasetError,
     NotInDatasetError,
     PropertiesError,
@@ -32,7 +33,11 @@ from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations import rename_layer, run_layer
 from wk_assets.operations.layer_record import read_layer_record
+from wk_assets.operations.layer_request import LayerRequest
+from wk_assets.operations.mag_lock import mag_lock_path
 from wk_assets.properties.category import COLOR_CATEGORY, SEGMENTATION_CATEGORY, LayerCategoryType
 from wk_assets.properties.layer_properties import (
     AttachmentDataFormat,
@@ -42,6 +47,7 @@ from wk_assets.properties.layer_properties import (
     DataFormat,
 )
 from wk_assets.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
+from wk_assets.storage.locks import exclusive
 from wk_assets.storage.mag_array import Zarr3Config
 
 BOX = BoundingBox((0, 0, 0), (40, 30, 20))
@@ -339,6 +345,29 @@ def test_a_renamed_layer_is_the_same_under_another_name(dataset: Dataset) -> Non
     assert (Dataset.open(dataset.path).get_layer("cells").get_mag(1).read()[0] == VOXELS).all()
 
 
+@pytest.mark.parametrize("step", ["write_properties", "exchange", "_rename_ledger"])
+def test_a_renaming_that_is_cut_short_leaves_a_layer_that_can_be_read(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    dataset.add_layer("em", "color", bounding_box=BOX).add_mag(1).write(VOXELS)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(rename_layer, step, crash)
+        with pytest.raises(KeyboardInterrupt):
+            dataset.get_layer("em").name = "cells"
+
+    (name,) = Dataset.open(dataset.path).layers
+    assert name == ("em" if step == "write_properties" else "cells")
+    opened = Dataset.open(dataset.path).get_layer(name)
+    assert (opened.get_mag(1).read()[0] == VOXELS).all()
+    opened.name = "again"
+    opened.get_mag(1).write(VOXELS // 2)
+    assert (Dataset.open(dataset.path).get_layer("again").get_mag(1).read()[0] == VOXELS // 2).all()
+
+
 def test_a_deleted_layer_or_mag_is_gone_and_can_be_made_anew(dataset: Dataset) -> None:
     layer = dataset.add_layer("em", "color", bounding_box=BOX)
     layer.add_mag(1).write(VOXELS)
@@ -412,6 +441,32 @@ def test_the_ledger_of_imports_follows(tmp_path: Path, change: str) -> None:
         assert record is not None
         assert (record.layer_name, [mag.path for mag in record.mags]) == ("raw", ["raw/1", "raw/2"])
         assert (Dataset.open(tmp_path).get_layer("raw").get_mag(1).read()[0] == VOXELS).all()
+
+
+def test_a_mag_is_made_by_one_run_or_copy_at_a_time(dataset: Dataset, tmp_path: Path) -> None:
+    """The lock is that of the import pipeline."""
+    source = dataset.add_layer("em", "color", bounding_box=BOX)
+    source.add_mag(1).write(VOXELS)
+    copied = dataset.add_layer_like(source, "copied")
+    lock = mag_lock_path(Path(dataset.path), "copied", Mag(1))
+    request = LayerRequest(
+        dataset_path=Path(dataset.path),
+        layer_name="copied",
+        category="color",
+        source=None,
+        voxel_size=VoxelSize((1, 1, 1)),
+        mags=(Mag(1),),
+        mode=DownsamplingMode.MEDIAN,
+    )
+
+    with exclusive(lock, "import of copied/1"), pytest.raises(LockedError, match="import of copied/1"):
+        copied.add_mag_as_copy(source.get_mag(1))
+    copied.add_mag_as_copy(source.get_mag(1))
+
+    assert lock == run_layer._lock_path(request, Mag(1))
+    assert (copied.get_mag(1).read()[0] == VOXELS).all()
+    with exclusive(lock, "import of copied/1"), pytest.raises(LockedError):
+        copied.get_mag(1).rechunk(chunk_shape=64)
 
 
 # ---------------------------------------------------------------------- files that are there already

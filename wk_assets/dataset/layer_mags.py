@@ -20,6 +20,7 @@ from wk_assets.geometry.mag import Mag, MagLike
 from wk_assets.operations.add_mag import add_array, add_new_mag, adopt_staged, remove_mag, stage_copy
 from wk_assets.operations.array_request import array_info
 from wk_assets.operations.copy_mag import copy_mag
+from wk_assets.operations.mag_lock import mag_lock
 from wk_assets.properties.layer_properties import LayerProperties, MagViewProperties
 from wk_assets.storage.durable import remove_tree
 from wk_assets.storage.local_path import local_path
@@ -142,23 +143,24 @@ class LayerMags(LayerHandle):
                 copy_mag(foreign.array, there.array, box, executor=executor, listener=listener, fresh=False)
                 return there
             path = Path(self._dataset.path)
-            staged = stage_copy(
-                path,
-                self.properties,
-                foreign.mag,
-                foreign.array,
-                foreign.box_in_mag,
-                info,
-                executor=executor,
-                listener=listener,
-            )
-        try:
-            self.change(
-                f"adding of mag {foreign.mag}",
-                lambda stored: adopt_staged(path, stored, foreign.mag, staged),
-            )
-        finally:
-            remove_tree(staged.path)
+            with mag_lock(path, self.name, foreign.mag, "copy"):
+                staged = stage_copy(
+                    path,
+                    self.properties,
+                    foreign.mag,
+                    foreign.array,
+                    foreign.box_in_mag,
+                    info,
+                    executor=executor,
+                    listener=listener,
+                )
+                try:
+                    self.change(
+                        f"adding of mag {foreign.mag}",
+                        lambda stored: adopt_staged(path, stored, foreign.mag, staged),
+                    )
+                finally:
+                    remove_tree(staged.path)
         return self.get_mag(foreign.mag)
 
     def add_mag_as_ref(

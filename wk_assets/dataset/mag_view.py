@@ -22,6 +22,7 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike
 from wk_assets.operations.array_request import array_info
 from wk_assets.operations.layer_box import box_in_mag as layer_box_in_mag
+from wk_assets.operations.mag_lock import mag_lock, work_place
 from wk_assets.operations.merge_arrays import merge_arrays, merge_shard
 from wk_assets.operations.rewrite_mag import is_compressed, rewrite_mag
 from wk_assets.properties.layer_properties import DataFormat, MagViewProperties
@@ -292,7 +293,11 @@ class MagView(View, Generic[LayerT]):
                     compression=compress,
                     like=self.info,
                 )
-                rewrite_mag(self.array, info, self.box_in_mag, executor=executor, listener=listener)
+                place = (Path(self._layer.dataset.path), self._layer.name, self._mag, "rewriting")
+                with mag_lock(*place):
+                    rewrite_mag(
+                        self.array, info, self.box_in_mag, work_place(*place), executor=executor, listener=listener
+                    )
                 self._opened = None
             else:
                 dataset = self._layer.dataset.at_path(Path(target_path))

@@ -15,8 +15,15 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.operations.copy_files import copy_tree
 from wk_assets.operations.copy_mag import copy_mag
 from wk_assets.operations.layer_box import box_in_mag, check_layer_box, resize_arrays, with_layer_box
-from wk_assets.operations.layer_record import BOOKKEEPING, ledger_lock, read_layer_record, write_layer_record
+from wk_assets.operations.layer_record import (
+    BOOKKEEPING,
+    layer_record_path,
+    ledger_lock,
+    read_layer_record,
+    write_layer_record,
+)
 from wk_assets.operations.layer_request import ProgressListener
+from wk_assets.operations.mag_lock import work_place
 from wk_assets.properties.layer_properties import DataFormat, LayerProperties, MagViewProperties
 from wk_assets.storage.create_mag_array import create_mag_array
 from wk_assets.storage.durable import make_directory, move_into_place, remove_tree
@@ -53,17 +60,19 @@ def stage_copy(
     executor: Executor | None = None,
     listener: ProgressListener | None = None,
 ) -> StagedArray:
-    """Copy an array beside the place where it will lie; see `adopt_staged`. Takes no lock.
+    """Copy an array to the place where a mag is made; see `adopt_staged`. The caller holds the mag's lock.
 
     `info`: what the copy is to be, `source_box`: its voxels, of the mag. Files are copied as they are if nothing about them
     changes. Raises AlreadyThereError, PlanError, StorageError.
     """
-    location = _free_place(dataset_path, layer, mag)
-    staged = location.with_name(f".{location.name}.staged-{os.getpid()}")
+    _free_place(dataset_path, layer, mag)
+    staged = work_place(dataset_path, layer.name, mag, "copy")
     remove_tree(staged)
     target_box = box_in_mag(layer.bounding_box, mag)
+    # In a layer of the import pipeline an array with the key of an import would look like a forgotten version of its own.
+    imported = layer_record_path(dataset_path, layer.name).exists()
     try:
-        if _same_encoding(source.info, info) and target_box == source_box:
+        if _same_encoding(source.info, info) and target_box == source_box and not imported:
             copy_tree(source.path.resolve(), staged)
             return StagedArray(staged, source.info.axis_order)
         make_directory(staged.parent)

@@ -14,12 +14,13 @@ from wk_assets.properties.layer_properties import (
 )
 from wk_assets.properties.names import check_layer_name
 from wk_assets.storage.durable import move_into_place
+from wk_assets.storage.exchange import exchange
 
 
 def rename_layer(dataset_path: Path, stored: DatasetProperties, old_name: str, new_name: str) -> DatasetProperties:
     """Rename directory and ledger, and return the metadata that goes with them. The caller holds the dataset's lock.
 
-    The metadata is written here, so that the directory gets its old name back if that fails. Raises InvalidNameError,
+    The metadata is written here, so that whoever reads it finds the directory, whatever fails and crashes when. Raises InvalidNameError,
     AlreadyThereError, StorageError.
     """
     check_layer_name(new_name)
@@ -35,17 +36,36 @@ def rename_layer(dataset_path: Path, stored: DatasetProperties, old_name: str, n
     layers = tuple(renamed if other.name == old_name else other for other in stored.data_layers)
     changed = stored.model_copy(update={"data_layers": layers})
     with ledger_lock(dataset_path, old_name), ledger_lock(dataset_path, new_name):
-        moves = old.exists()
-        if moves:
-            move_into_place(old, new)
-        try:
+        if old.exists():
+            _rename_with(old, new, lambda: write_properties(dataset_path, changed))
+        else:
             write_properties(dataset_path, changed)
-        except BaseException:
-            if moves:
-                move_into_place(new, old)
-            raise
         _rename_ledger(dataset_path, old_name, new_name)
     return changed
+
+
+def _rename_with(old: Path, new: Path, write_metadata: Callable[[], None]) -> None:
+    """Rename a directory and write what names it: while both happen, its new name is a link to the old one.
+
+    A file system without links gets the directory renamed first, and back if the metadata can not be written.
+    """
+    try:
+        new.symlink_to(old.name, target_is_directory=True)
+    except OSError:
+        move_into_place(old, new)
+        try:
+            write_metadata()
+        except BaseException:
+            move_into_place(new, old)
+            raise
+        return
+    try:
+        write_metadata()
+    except BaseException:
+        new.unlink()
+        raise
+    exchange(new, old)
+    old.unlink()
 
 
 def _renamed(layer: LayerProperties, old_name: str, new_name: str) -> LayerProperties:

@@ -1,6 +1,5 @@
 """Store one array in another way at the same place: made beside the old one, exchanged when it is whole."""
 
-import os
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from wk_assets.operations.copy_mag import copy_mag
 from wk_assets.operations.layer_request import ProgressListener
 from wk_assets.storage.array_locks import ArrayLocks
 from wk_assets.storage.create_mag_array import create_mag_array
-from wk_assets.storage.durable import remove_tree
+from wk_assets.storage.durable import make_directory, remove_tree
 from wk_assets.storage.exchange import exchange
 from wk_assets.storage.mag_array import ArrayInfo, MagArray
 from wk_assets.storage.manifest import Manifest
@@ -25,28 +24,31 @@ def rewrite_mag(
     source: MagArray,
     info: ArrayInfo,
     box_in_mag: NormalizedBoundingBox,
+    work_place: Path,
     *,
     executor: Executor | None = None,
     listener: ProgressListener | None = None,
 ) -> None:
     """Replace an array by one that holds the same voxels and is what `info` says. `box_in_mag`: all that is kept.
 
+    `work_place`: where the new one is made; the caller holds the mag's lock (see `mag_lock`).
+
     Raises LockedError, and leaves the old array, if somebody writes into it, or has written meanwhile (arrays with a
     manifest can tell that); what `copy_mag` raises, StorageError.
     """
     path = source.path.resolve()
-    staged = path.with_name(f".{path.name}.rewritten-{os.getpid()}")
-    remove_tree(staged)
+    remove_tree(work_place)
+    make_directory(work_place.parent)
     before = _content(path)
     try:
-        target = create_mag_array(staged, info)
+        target = create_mag_array(work_place, info)
         copy_mag(source, target, box_in_mag, executor=executor, listener=listener)
         with ArrayLocks(path).everything() as alone:
             if not alone or _content(path) != before:
                 raise LockedError(f"{path} was written while it was rewritten; wait until nobody writes, and run again")
-            exchange(staged, path)
+            exchange(work_place, path)
     finally:
-        remove_tree(staged)
+        remove_tree(work_place)
 
 
 def _content(path: Path) -> str | None:
