@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from wk_assets.storage.array_locks import ArrayLocks
-from wk_assets.storage.durable import storage_refusals, sync_directory, sync_file, write_atomically
+from wk_assets.storage.durable import storage_refusals, sync_directory, write_atomically
 from wk_assets.storage.edit_log import EDIT_LOG_NAME, beginning, ending, heading
 from wk_assets.storage.manifest import MANIFEST_NAME, FileStamp, Manifest, read_promises, settled_state
 from wk_assets.storage.shard import ShardEntry
@@ -67,16 +67,11 @@ class ShardLedger:
         self._append(beginning(key, was, becomes), durable=True)
 
     def end(self, key: str, now: ShardEntry | None) -> None:
-        """Say that a shard got its name; see `sync`. The caller holds the shard's lock."""
-        self._append(ending(key, now), durable=False)
+        """Say that a shard got its name. The caller holds the shard's lock.
 
-    def sync(self) -> None:
-        """Make what was said by `end` durable."""
-        try:
-            with storage_refusals(self._log_path):
-                sync_file(self._log_path)
-        except FileNotFoundError:
-            return  # it is in the manifest by now
+        Not waited for: should the power fail before the line is on the disk, the shard has both its states again.
+        """
+        self._append(ending(key, now), durable=False)
 
     def compact_if_long(self) -> None:
         """Put a long log into the manifest, unless others are writing just now: then a later write will."""

@@ -230,7 +230,6 @@ class ShardedArray:
                 write(parts[0], threads.map)
             else:
                 threads.run(lambda part: write(part, map), parts)
-        self._ledger.sync()
         self._ledger.compact_if_long()
 
     def resize(self, box_in_mag: NormalizedBoundingBox) -> None:

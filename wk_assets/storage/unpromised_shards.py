@@ -47,9 +47,6 @@ class UnpromisedShards:
     def end(self, key: str, now: ShardEntry | None) -> None:
         """Nobody is told."""
 
-    def sync(self) -> None:
-        """There is nothing to make durable."""
-
     def compact_if_long(self) -> None:
         """There is no log."""
 
