@@ -15,6 +15,7 @@ import wk_assets
 
 BELOW_THE_DAGSTER_LINE = (
     "facility",
+    "administration",
     "dataset",
     "operations",
     "readers",

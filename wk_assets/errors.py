@@ -10,6 +10,7 @@
     │   ├── CatalogueError                   an entry that can not be understood, a dataset name with two claims
     │   ├── NotInDatasetError (IndexError)   a layer or mag that a dataset does not have
     │   ├── AlreadyThereError (IndexError)   a layer or mag that a dataset has already
+    │   ├── UnknownNameError (KeyError)      a team, folder, task type … that the server does not show under this name
     │   ├── DatasetExistsError (RuntimeError)  a place for a new dataset at which there is something
     │   ├── RemoteLocationError (NotImplementedError)  a URL where only local places can be opened yet
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
@@ -37,6 +38,7 @@
     │   │   ├── NotOnServerError (LookupError)           404: not there, or not for this user
     │   │   ├── RequestRefusedError (ValueError)         400, 409 …: the server says what is wrong with the request
     │   │   └── ServerBusyError                          429, 502, 503, 504: transient
+    │   ├── TaskCreationError                some tasks were made and others not, or nobody can work on them
     │   ├── UnsupportedApiVersionError       no version of the API that both sides speak
     │   └── UnexpectedAnswerError            an answer of another form than the API promises
     ├── LockedError (BlockingIOError)        somebody else writes this mag now: transient
@@ -46,9 +48,9 @@ An error says what, where, which value, and what to do. `transient` is decided h
 transient error is worth an automatic retry.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class WkAssetsError(Exception):
@@ -113,6 +115,13 @@ class NotInDatasetError(InputError, IndexError):
 
 class AlreadyThereError(InputError, IndexError):
     """Say that a dataset has such a layer, or a layer such a mag, already."""
+
+
+class UnknownNameError(InputError, KeyError):
+    """Name what the server does not show under a name, or shows more than once, and what there is."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would quote the sentence
 
 
 class DatasetExistsError(InputError, RuntimeError):
@@ -246,6 +255,54 @@ class ServerBusyError(UnexpectedStatusError):
 
     transient = True
     retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedTask:
+    """Name one task that was not made: `number` in what was asked for (from 0), its `key`, and what the server said."""
+
+    number: int
+    key: str | None
+    message: str
+
+    def __str__(self) -> str:
+        return f"task {self.number}{f' ({self.key})' if self.key else ''}: {self.message}"
+
+
+class TaskCreationError(ServerError):
+    """Say task by task what came of a creation that did not go well.
+
+    created: the tasks that are on the server now, by their number in what was asked for.
+    refused: those that the server refused, one by one.
+    unsure: the numbers of those whose request failed: they may be there or not; `__cause__` is the failure.
+    unsent: the numbers of those that were not asked for any more.
+    warnings: what makes the created tasks useless, e.g. that their team may not read the dataset.
+    """
+
+    def __init__(
+        self,
+        *,
+        created: Mapping[int, Any],
+        refused: Sequence[RefusedTask] = (),
+        unsure: Sequence[int] = (),
+        unsent: Sequence[int] = (),
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self.created = dict(created)
+        self.refused = tuple(refused)
+        self.unsure = tuple(unsure)
+        self.unsent = tuple(unsent)
+        self.warnings = tuple(warnings)
+        counts = [f"{len(self.created)} created", f"{len(self.refused)} refused"]
+        if self.unsure:
+            counts.append(f"{len(self.unsure)} perhaps created, because their request failed")
+        if self.unsent:
+            counts.append(f"{len(self.unsent)} not asked for any more")
+        lines = [f"  - {one}" for one in (*self.warnings, *self.refused)]
+        super().__init__(
+            "\n".join([f"Not all tasks can be worked on: {', '.join(counts)}", *lines])
+            + "\nLook at the project before asking again: a second request makes a second task"
+        )
 
 
 class UnsupportedApiVersionError(ServerError):
