@@ -30,7 +30,12 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.operations.agglomerate_graph import AgglomerateGraph, agglomerate_arrays
 from wk_assets.properties.layer_properties import AttachmentDataFormat
 from wk_assets.storage import agglomerate_file
-from wk_assets.storage.agglomerate_file import AgglomerateArrays, read_agglomerates, write_agglomerates
+from wk_assets.storage.agglomerate_file import (
+    AgglomerateArrays,
+    read_agglomerates,
+    read_segment_to_agglomerate,
+    write_agglomerates,
+)
 
 ZARR3, HDF5 = AttachmentDataFormat.Zarr3, AttachmentDataFormat.HDF5
 EDGES = [(5, 2, 0.5), (6, 2, 0.25), (4, 1, 0.75), (6, 5, 0.125)]
@@ -370,6 +375,7 @@ def test_agglomerates_of_older_datasets_are_read(tmp_path: Path) -> None:
         ),
         ("agglomerate_to_positions", [[1, 2, 3]], "agglomerate_to_positions of 1 segments"),
         ("agglomerate_to_positions", None, "not an agglomerate file in HDF5.*agglomerate_to_positions"),
+        ("segment_to_agglomerate", [[1]], r"segment_to_agglomerate is int64 of shape \(1, 1\); expected \(n\)"),
         ("agglomerate_to_segments", np.uint64(5), r"agglomerate_to_segments is uint64 of shape \(\); expected \(n\)"),
     ],
 )
@@ -406,6 +412,33 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path, damage: Callable[[Pat
     damage(tmp_path / "file")
     with pytest.raises(PropertiesError, match=r"file/agglomerate_to_(segments|edges)"):
         attachment.to_graph()
+
+
+def test_an_array_that_claims_to_be_larger_than_the_memory_is_not_read(tmp_path: Path) -> None:
+    attachment = AgglomerateAttachment.create(tmp_path / "file", example())
+    metadata = tmp_path / "file" / "agglomerate_to_segments" / "zarr.json"
+    document = json.loads(metadata.read_text())
+    document["shape"] = [2**50]
+    metadata.write_text(json.dumps(document))
+    with pytest.raises(PropertiesError, match=r"agglomerate_to_segments: its shape \(1125899906842624,\) takes"):
+        attachment.to_graph()
+
+    write_hdf5(tmp_path / "old.hdf5", agglomerate_arrays(example(), "uint32"))
+    with h5py.File(tmp_path / "old.hdf5", "r+") as file:
+        del file["segment_to_agglomerate"]
+        file.create_dataset("segment_to_agglomerate", shape=(2**50,), dtype="u8", chunks=(8,))
+    with pytest.raises(PropertiesError, match="segment_to_agglomerate: its shape"):
+        read_hdf5(tmp_path / "old.hdf5")
+
+
+def test_the_mapping_alone_is_read_without_the_rest(tmp_path: Path) -> None:
+    AgglomerateAttachment.create(tmp_path / "file", example())
+    write_hdf5(tmp_path / "old.hdf5", agglomerate_arrays(example(), "uint32"))
+    lose_array(tmp_path / "file")
+    for name, data_format in (("file", ZARR3), ("old.hdf5", HDF5)):
+        mapping = read_segment_to_agglomerate(tmp_path / name, data_format)
+        assert mapping.tolist() == [0, 1, 2, 3, 1, 2, 2]
+        assert mapping.dtype.name == "uint64"
 
 
 @pytest.mark.parametrize("data_format", [ZARR3, HDF5])

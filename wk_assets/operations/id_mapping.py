@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from wk_assets.errors import InputError, NotInDatasetError
 from wk_assets.properties.layer_properties import (
-    AttachmentDataFormat,
+    AttachmentProperties,
     LayerProperties,
     SegmentationLayerProperties,
 )
+from wk_assets.storage.local_path import is_url
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,19 +59,14 @@ class IdMapping:
 def load_mapping(dataset_path: Path, layer: LayerProperties, name: str) -> IdMapping:
     """Load the mapping called `name`: an agglomerate of the layer, or a JSON object or a CSV file with two columns.
 
-    Raises InputError for a layer that is no segmentation and for a file of another form, NotInDatasetError for a name
-    that is neither.
+    Raises InputError for a layer that is no segmentation and for a file of another form, NotADatasetError and
+    PropertiesError for an agglomerate file that is gone or damaged, NotInDatasetError for a name that is neither.
     """
     if not isinstance(layer, SegmentationLayerProperties):
         raise InputError(f"mapping {name!r}: layer {layer.name!r} is no segmentation, its voxels are no ids")
     agglomerates = {one.name: one for one in layer.attachments.agglomerates or ()}
     if name in agglomerates:
-        found = agglomerates[name]
-        if found.data_format is not AttachmentDataFormat.Zarr3 or "://" in found.path:
-            raise InputError(
-                f"agglomerate {name!r} at {found.path} is {found.data_format.value}; only zarr3 on this machine can be applied"
-            )
-        return _of_agglomerate(dataset_path / layer.name / found.path, dataset_path / found.path, name)
+        return _of_agglomerate(dataset_path, layer.name, agglomerates[name])
     path = Path(name)
     if path.suffix.lower() in {".json", ".csv"} and path.is_file():
         return _of_pairs(_json_pairs(path) if path.suffix.lower() == ".json" else _csv_pairs(path), name)
@@ -80,17 +76,19 @@ def load_mapping(dataset_path: Path, layer: LayerProperties, name: str) -> IdMap
     )
 
 
-def _of_agglomerate(beside_layer: Path, beside_dataset: Path, name: str) -> IdMapping:
-    """Read `segment_to_agglomerate`: at index i stands the agglomerate of segment i. Source: agglomerate attachments."""
-    import zarr  # here: it takes half a second, and few exports map ids
+def _of_agglomerate(dataset_path: Path, layer_name: str, found: AttachmentProperties) -> IdMapping:
+    """Read at index i the agglomerate of segment i. A relative path is the dataset's, in old datasets the layer's."""
+    # here: its libraries take half a second, and few exports map ids
+    from wk_assets.storage.agglomerate_file import read_segment_to_agglomerate
 
-    path = beside_dataset if beside_dataset.exists() else beside_layer
-    try:
-        array: Any = zarr.open_array(str(path / "segment_to_agglomerate"), mode="r")
-        targets = np.asarray(array[:], np.uint64)
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise InputError(f"agglomerate {name!r}: {path / 'segment_to_agglomerate'} can not be read: {error}") from error
-    return IdMapping(name, np.arange(targets.size, dtype=np.uint64), targets, complete=True)
+    if is_url(found.path):
+        raise InputError(f"agglomerate {found.name!r} at {found.path} is not on this machine; copy it and add the copy")
+    path = next(
+        (place for place in (dataset_path / found.path, dataset_path / layer_name / found.path) if place.exists()),
+        dataset_path / found.path,
+    )
+    targets = read_segment_to_agglomerate(path, found.data_format)
+    return IdMapping(found.name, np.arange(targets.size, dtype=np.uint64), targets, complete=True)
 
 
 def _json_pairs(path: Path) -> list[tuple[str, str]]:

@@ -13,12 +13,15 @@ Knows arrays and files; what they mean as a graph has `operations.agglomerate_gr
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import psutil
 import tensorstore
 from numpy.typing import NDArray
 
@@ -67,14 +70,26 @@ def read_agglomerates(path: Path, data_format: AttachmentDataFormat) -> Agglomer
     Raises NotADatasetError if there is nothing, PropertiesError, naming the array, if it is not what it should be: no index
     of one array into another leads beyond it.
     """
+    arrays = AgglomerateArrays(**_read(path, data_format, [field.name for field in fields(AgglomerateArrays)]))
+    _check(path, arrays)
+    return arrays
+
+
+def read_segment_to_agglomerate(path: Path, data_format: AttachmentDataFormat) -> NDArray[np.uint64]:
+    """Read of each segment id, from 0, which agglomerate it belongs to. Raises as `read_agglomerates` does."""
+    name = "segment_to_agglomerate"
+    (found,) = _read(path, data_format, [name]).values()
+    _check_form(path, name, found, (), "iu")
+    return found.astype(np.uint64, copy=False)
+
+
+def _read(path: Path, data_format: AttachmentDataFormat, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     reading = {AttachmentDataFormat.Zarr3: _read_zarr, AttachmentDataFormat.HDF5: _read_hdf5}
     if data_format not in reading:
         raise PropertiesError(f"{path}: agglomerates do not come as {data_format.value!r}, but as zarr3 and hdf5")
     if not path.exists():
         raise NotADatasetError(f"there is no agglomerate file at {path}")
-    arrays = AgglomerateArrays(**reading[data_format](path))
-    _check(path, arrays)
-    return arrays
+    return reading[data_format](path, names)
 
 
 def _write_array(path: Path, values: NDArray[Any]) -> None:
@@ -121,41 +136,55 @@ def _metadata(values: NDArray[Any], chunk: int, shard: int) -> dict[str, Any]:
     }
 
 
-def _read_zarr(path: Path) -> dict[str, NDArray[Any]]:
+def _read_zarr(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     found = {}
-    for field in fields(AgglomerateArrays):
-        array = path / field.name
-        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(array)}}
+    for name in names:
+        spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path / name)}}
         try:
-            found[field.name] = np.asarray(tensorstore.open(spec, read=True).result().read().result())
+            array = tensorstore.open(spec, read=True).result()
+            _refuse_what_does_not_fit(path / name, array.shape, array.dtype.numpy_dtype)
+            found[name] = np.asarray(array.read().result())
         except ValueError as error:
-            raise PropertiesError(f"{array}: not an array of an agglomerate file: {error}") from error
+            if isinstance(error, PropertiesError):
+                raise
+            raise PropertiesError(f"{path / name}: not an array of an agglomerate file: {error}") from error
     return found
 
 
-def _read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
+def _read_hdf5(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     found = {}
     try:
         with h5py.File(path, "r") as file:
-            for field in fields(AgglomerateArrays):
-                found[field.name] = np.asarray(file[field.name][()])
+            for name in names:
+                array = file[name]
+                _refuse_what_does_not_fit(path / name, array.shape, array.dtype)
+                found[name] = np.asarray(array[()])
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise PropertiesError(f"{path}: not an agglomerate file in HDF5: {error}") from error
     return found
 
 
+def _refuse_what_does_not_fit(path: Path, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """Refuse an array that claims to be larger than the memory: what is not stored costs a hostile file nothing."""
+    size, available = prod(map(int, shape)) * dtype.itemsize, psutil.virtual_memory().available
+    if size > available:
+        raise PropertiesError(
+            f"{path}: its shape {tuple(shape)} takes {size} bytes of memory, {available} are available"
+        )
+
+
+def _check_form(path: Path, name: str, array: NDArray[Any], rest: tuple[int, ...], kind: str) -> None:
+    if array.ndim != 1 + len(rest) or array.shape[1:] != rest or array.dtype.kind not in kind:
+        wanted = ", ".join(["n", *map(str, rest)])
+        raise PropertiesError(f"{path}: {name} is {array.dtype.name} of shape {array.shape}; expected ({wanted})")
+
+
 def _check(path: Path, arrays: AgglomerateArrays) -> None:
-    expected = {
-        "agglomerate_to_segments": ((), "u"),
-        "agglomerate_to_positions": ((3,), "iu"),
-        "agglomerate_to_edges": ((2,), "iu"),
-        "agglomerate_to_affinities": ((), "f"),
-    }
-    for name, (rest, kind) in expected.items():
-        array = getattr(arrays, name)
-        if array.ndim != 1 + len(rest) or array.shape[1:] != rest or array.dtype.kind not in kind:
-            wanted = ", ".join(["n", *map(str, rest)])
-            raise PropertiesError(f"{path}: {name} is {array.dtype.name} of shape {array.shape}; expected ({wanted})")
+    _check_form(path, "segment_to_agglomerate", arrays.segment_to_agglomerate, (), "iu")
+    _check_form(path, "agglomerate_to_segments", arrays.agglomerate_to_segments, (), "u")
+    _check_form(path, "agglomerate_to_positions", arrays.agglomerate_to_positions, (3,), "iu")
+    _check_form(path, "agglomerate_to_edges", arrays.agglomerate_to_edges, (2,), "iu")
+    _check_form(path, "agglomerate_to_affinities", arrays.agglomerate_to_affinities, (), "f")
     segments, edges = arrays.agglomerate_to_segments, arrays.agglomerate_to_edges
     sizes = _sizes(path, "agglomerate_to_segments_offsets", arrays.agglomerate_to_segments_offsets, len(segments))
     counts = _sizes(path, "agglomerate_to_edges_offsets", arrays.agglomerate_to_edges_offsets, len(edges))
