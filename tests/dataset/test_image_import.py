@@ -83,11 +83,13 @@ def test_flips_and_swaps_turn_the_axes_of_the_dataset(
         layer_name="em",
         data_format=data_format,
         swap_xy=swap_xy,
-        **dict.fromkeys(flips, True),
+        flip_x="flip_x" in flips,
+        flip_y="flip_y" in flips,
+        flip_z="flip_z" in flips,
     )
 
     expected = grey()[:2].swapaxes(1, 2) if swap_xy else grey()[:2]
-    expected = np.flip(expected, [{"flip_z": 0, "flip_y": 1, "flip_x": 2}[flip] for flip in flips])
+    expected = np.flip(expected, tuple({"flip_z": 0, "flip_y": 1, "flip_x": 2}[flip] for flip in flips))
     np.testing.assert_array_equal(read(dataset, "em")[0], expected)
 
 
@@ -188,17 +190,16 @@ def test_an_import_that_was_killed_is_gone_on_with(
     stack: Path, tmp_path: Path, data_format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Dataset.from_images(stack, tmp_path / "whole", SIZE, data_format=data_format)
-    moved = import_array.move_into_place
 
-    def killed(*_paths: Path) -> None:
+    def killed(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_array, "move_into_place", killed)
+    monkeypatch.setattr(import_array, "change_properties", killed)
     if data_format == "wkw":
         with pytest.raises(KeyboardInterrupt):
             Dataset.from_images(stack, tmp_path / "ds", SIZE, data_format=data_format)
         assert not Dataset.open(tmp_path / "ds").layers, "a layer is named when it is whole"
-    monkeypatch.setattr(import_array, "move_into_place", moved)
+    monkeypatch.undo()
 
     dataset = Dataset.from_images(stack, tmp_path / "ds", SIZE, data_format=data_format)
 

@@ -69,7 +69,7 @@ def test_the_whole_array_is_turned_not_each_shard(
         read = imported(source, folder)[0]
 
     expected = voxels().swapaxes(0, 1) if swap_xy else voxels()
-    np.testing.assert_array_equal(read, np.flip(expected, ["xyz".index(axis) for axis in flip]))
+    np.testing.assert_array_equal(read, np.flip(expected, tuple("xyz".index(axis) for axis in flip)))
 
 
 @pytest.mark.parametrize("data_format", [DataFormat.WKW, DataFormat.Zarr])

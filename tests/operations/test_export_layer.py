@@ -82,8 +82,8 @@ def test_a_slice_says_how_large_its_pixels_are(dataset: Path, tmp_path: Path) ->
     folder = export(dataset, "em", tmp_path / "out", ExportFormat.TIFF, mag=Mag("2-2-1"))
 
     with tifffile.TiffFile(next(folder.glob("*.tiff"))) as tif:
-        numerator, denominator = tif.pages[0].tags["XResolution"].value
-        assert tif.pages[0].tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+        numerator, denominator = tif.pages.first.tags["XResolution"].value
+        assert tif.pages.first.tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
     assert numerator / denominator == pytest.approx(1e7 / 22)
 
 
@@ -92,7 +92,7 @@ def test_colours_are_samples_of_a_pixel(dataset: Path, voxels: dict[str, NDArray
 
     files = sorted(folder.glob("*.tiff"))
     with tifffile.TiffFile(files[0]) as tif:
-        assert tif.pages[0].photometric == tifffile.PHOTOMETRIC.RGB
+        assert tif.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
     np.testing.assert_array_equal(tifffile.imread(files), np.moveaxis(zyx(voxels["rgb"]), 0, -1))
 
 
@@ -344,7 +344,12 @@ def test_what_is_not_there_is_refused_before_anything_is_written(
     ],
 )
 def test_options_that_contradict_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    given = {"dataset_path": tmp_path, "layer_name": "em", "target": tmp_path, "format": ExportFormat.TIFF} | wrong
+    given: dict[str, Any] = {
+        "dataset_path": tmp_path,
+        "layer_name": "em",
+        "target": tmp_path,
+        "format": ExportFormat.TIFF,
+    } | wrong
 
     with pytest.raises(InputError):
         ExportRequest(**(given | ({"names": SliceNames(prefix=wrong["names"])} if "names" in wrong else {})))

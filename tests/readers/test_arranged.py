@@ -13,6 +13,7 @@ from wk_assets.errors import InputError
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.readers import arranged as module
 from wk_assets.readers.arranged import ArrangedSource, Arrangement, arranged
 from wk_assets.readers.raw_array import RawSource
 from wk_assets.readers.volume import MeasuredVoxelSize, SourceSelection
@@ -29,19 +30,28 @@ def source(folder: Path, voxels: NDArray[Any]) -> RawSource:
 def expected(voxels: NDArray[Any], arrangement: Arrangement) -> NDArray[Any]:
     """Arrange voxels x, y, z by numpy alone, and give them as z, y, x."""
     turned = voxels.swapaxes(0, 1) if arrangement.swap_xy else voxels
-    turned = np.flip(turned, ["xyz".index(axis) for axis in arrangement.flip]) if arrangement.flip else turned
+    turned = np.flip(turned, tuple("xyz".index(axis) for axis in arrangement.flip)) if arrangement.flip else turned
     return turned.transpose(2, 1, 0)
 
 
-@given(flip=st.sets(st.sampled_from("xyz")).map("".join), swap_xy=st.booleans(), rows=st.integers(1, 5))
+@given(
+    flip=st.sets(st.sampled_from("xyz")).map("".join),
+    swap_xy=st.booleans(),
+    rows=st.integers(1, 5),
+    limits=st.sampled_from([(0, 1), (0, 30), (1 << 20, 1), (1 << 20, 1 << 20)]),
+)
 @settings(max_examples=30, deadline=None)
 def test_slices_and_windows_are_those_of_the_turned_volume(
-    tmp_path_factory: pytest.TempPathFactory, flip: str, swap_xy: bool, rows: int
+    tmp_path_factory: pytest.TempPathFactory, flip: str, swap_xy: bool, rows: int, limits: tuple[int, int]
 ) -> None:
+    """Whether slices are read whole or a row at a time is a matter of memory alone."""
     voxels = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE)
     arrangement = Arrangement(flip=flip, swap_xy=swap_xy)
 
-    with ArrangedSource(source=source(tmp_path_factory.mktemp("a"), voxels), arrangement=arrangement).open() as reader:
+    raw = source(tmp_path_factory.mktemp("a"), voxels)
+    with pytest.MonkeyPatch.context() as patch, ArrangedSource(source=raw, arrangement=arrangement).open() as reader:
+        patch.setattr(module, "_WHOLE_BYTES", limits[0])
+        patch.setattr(module, "_PIECE_BYTES", limits[1])
         wanted = expected(voxels, arrangement)
         np.testing.assert_array_equal(read_all(reader)[0], wanted)
         for z in range(SHAPE[2]):

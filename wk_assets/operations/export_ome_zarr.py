@@ -165,10 +165,10 @@ class OmeZarrWriter:
         return (*(1 for _ in level.axes[:-4]), level.channels, z, y, x)
 
     def _create(self, product: Path, level: ExportedVoxels) -> None:
-        import numcodecs
         import zarr
         from zarr.codecs import ZstdCodec
 
+        blosc: dict[str, Any] = {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 1, "blocksize": 0}
         common: dict[str, Any] = {
             "store": str(self._root(product) / level.mag.to_layer_name()),
             "shape": level.shape,
@@ -188,7 +188,7 @@ class OmeZarrWriter:
         else:
             zarr.create_array(
                 **common,
-                compressors=numcodecs.Blosc(cname="zstd", clevel=3, shuffle=numcodecs.Blosc.SHUFFLE),
+                compressors=blosc,
                 chunk_key_encoding={"name": "v2", "separator": "/"},
                 zarr_format=2,
             )

@@ -170,8 +170,9 @@ class TiffStackWriter:
         factor = self.downsample
         if factor > 1:
             # the border is mirrored, as everywhere where blocks become voxels
-            missing = [(0, -extent % factor) for extent in voxels.shape[-2:]]
-            padded = np.pad(voxels, [(0, 0), (0, 0), *missing], mode="symmetric")
+            height, width = voxels.shape[2], voxels.shape[3]
+            missing = [(0, 0), (0, 0), (0, -height % factor), (0, -width % factor)]
+            padded = np.pad(voxels, missing, mode="symmetric")
             voxels = downsample(padded, (1, factor, factor), self.mode)
         return np.moveaxis(voxels, 0, -1)
 

@@ -104,23 +104,27 @@ def import_array(
     with exclusive(lock, f"import of layer {request.layer_name}"):
         _require_new(request)
         journal = _Journal(staging / "journal.json", _identity(request, reader.description, info))
-        if journal.load():
+        staged, final = staging / "array", request.dataset_path / request.layer_name / name
+        # an import that was killed at its end has moved the array, but not named it yet
+        grown = next((path for path in (staged, final) if path.exists()), None) if journal.load() else None
+        if grown is None:
+            remove_tree(staging)
+            make_directory(staging)
+            journal = _Journal(journal.path, journal.identity)
+            array = create_mag_array(staged, info)
+            journal.note()
+        else:
             array = open_mag_array(
-                staging / "array",
+                grown,
                 data_format=info.data_format,
                 axis_order=info.axis_order or None,
                 additional_axes=layer.additional_axes or (),
             )
-        else:
-            remove_tree(staging)
-            make_directory(staging)
-            array = create_mag_array(staging / "array", info)
-            journal.note()
         _fill(request, reader, array, layer, journal, compute, listener)
         made = array.info
-        final = request.dataset_path / request.layer_name / name
-        remove_tree(final)  # of an import that was killed before the dataset named it
-        move_into_place(staging / "array", final)
+        if staged.exists():
+            remove_tree(final)  # of an import that was killed before the dataset named it
+            move_into_place(staged, final)
         layer = _finished(layer, request, made, journal)
         change_properties(
             request.dataset_path, f"import of layer {request.layer_name}", lambda now: now.with_layer(layer)

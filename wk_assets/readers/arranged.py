@@ -24,6 +24,9 @@ from wk_assets.readers.volume import (
     VolumeSource,
 )
 
+_WHOLE_BYTES = 16 << 20  # slices up to this size are read whole and turned; larger ones a few rows at a time
+_PIECE_BYTES = 4 << 20  # of rows that are converted at once
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
@@ -68,10 +71,26 @@ class Arrangement:
             low, high = self.rescale
             top = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
             scaled = (np.clip(voxels.astype(np.float64), low, high) - low) * (top / (high - low))
-            return scaled.astype(dtype) if dtype.kind == "f" else _to_integers(scaled, dtype)
+            if dtype.kind != "f":
+                return _to_integers(scaled, dtype)
+            floats: NDArray[Any] = scaled.astype(dtype)
+            return floats
         if dtype.kind in "ui" and voxels.dtype != dtype:
             return _to_integers(voxels, dtype)
         return voxels.astype(dtype, copy=False)
+
+    def place(self, voxels: NDArray[Any], out: NDArray[Any]) -> None:
+        """Convert and reverse rows (c, y, x) into `out`, a few at a time: what is held beside them is little."""
+        rows = voxels.shape[1]
+        step = max(1, _PIECE_BYTES // (8 * voxels.shape[0] * voxels.shape[2]))
+        columns = slice(None, None, -1 if "x" in self.flip else 1)
+        for first in range(0, rows, step):
+            piece = self.converted(voxels[:, first : first + step], out.dtype)
+            last = first + piece.shape[1]
+            if "y" in self.flip:
+                out[:, rows - last : rows - first] = piece[:, ::-1, columns]
+            else:
+                out[:, first:last] = piece[:, :, columns]
 
 
 def _to_integers(voxels: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -86,7 +105,8 @@ def _to_integers(voxels: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         return inside
     own = np.iinfo(voxels.dtype)
     low, high = max(int(limits.min), int(own.min)), min(int(limits.max), int(own.max))
-    return np.clip(voxels, voxels.dtype.type(low), voxels.dtype.type(high)).astype(dtype)
+    clipped: NDArray[Any] = np.clip(voxels, voxels.dtype.type(low), voxels.dtype.type(high))
+    return clipped.astype(dtype)
 
 
 class ArrangedVolume:
@@ -97,6 +117,8 @@ class ArrangedVolume:
         self._arrangement = arrangement
         self._original = reader.description
         self._description = _described(self._original, arrangement)
+        size = self._original.size
+        self._slice_bytes = size.x * size.y * self._original.channels * self._original.dtype.itemsize
 
     @property
     def description(self) -> VolumeDescription:
@@ -106,14 +128,14 @@ class ArrangedVolume:
     def read_slice(self, z: int, out: NDArray[Any], at: tuple[int, ...] = ()) -> SliceRecord:
         """Fill `out` (c, y, x) with slice `z` of the arranged volume. Raises what the wrapped reader raises."""
         arrangement, original = self._arrangement, self._original
-        if arrangement.swap_xy or original.dtype != self._description.dtype or arrangement.rescale is not None:
-            voxels = np.empty((original.channels, original.size.y, original.size.x), original.dtype)
-            record = self._reader.read_slice(self._z(z), voxels, self._at(at))
-            out[...] = self._turned(arrangement.converted(voxels, self._description.dtype))
-        else:
-            record = self._reader.read_slice(self._z(z), out, self._at(at))
-            if set(arrangement.flip) & set("xy"):
-                out[...] = self._turned(out.copy())
+        turns = arrangement.swap_xy or bool(set(arrangement.flip) & set("xy"))
+        if not turns and original.dtype == self._description.dtype and arrangement.rescale is None:
+            return _at_slice(self._reader.read_slice(self._z(z), out, self._at(at)), z)
+        if self._slice_bytes > _WHOLE_BYTES and not arrangement.swap_xy:
+            return self.open_rows(z, at).read(0, out)
+        voxels = np.empty((original.channels, original.size.y, original.size.x), original.dtype)
+        record = self._reader.read_slice(self._z(z), voxels, self._at(at))
+        arrangement.place(voxels.transpose(0, 2, 1) if arrangement.swap_xy else voxels, out)
         return _at_slice(record, z)
 
     def open_rows(self, z: int, at: tuple[int, ...] = ()) -> RowReader:
@@ -150,12 +172,6 @@ class ArrangedVolume:
     def _at(self, at: tuple[int, ...]) -> tuple[int, ...]:
         return at if self._arrangement.at is None else self._arrangement.at
 
-    def _turned(self, voxels: NDArray[Any]) -> NDArray[Any]:
-        """Swap and reverse the axes of a slice (c, y, x)."""
-        if self._arrangement.swap_xy:
-            voxels = voxels.transpose(0, 2, 1)
-        return _reversed(voxels, self._arrangement.flip)
-
 
 class _ArrangedRows:
     """Read windows of rows that are reversed or converted."""
@@ -170,13 +186,19 @@ class _ArrangedRows:
         self._z = z
 
     def read(self, first_row: int, out: NDArray[Any]) -> SliceRecord:
-        """Fill `out` (c, rows, x)."""
-        rows = out.shape[1]
-        first = self._description.size.y - first_row - rows if "y" in self._arrangement.flip else first_row
-        voxels = np.empty(out.shape, self._dtype)
-        record = self._rows.read(first, voxels)
-        out[...] = _reversed(self._arrangement.converted(voxels, self._description.dtype), self._arrangement.flip)
-        return _at_slice(record, self._z)
+        """Fill `out` (c, rows, x), a few rows at a time, in the order in which the wrapped reader likes them."""
+        turned = "y" in self._arrangement.flip
+        rows, height = out.shape[1], self._description.size.y
+        start = height - first_row - rows if turned else first_row
+        step = max(1, _PIECE_BYTES // (out.shape[0] * out.shape[2] * self._dtype.itemsize))
+        record: SliceRecord | None = None
+        for first in range(0, rows, step):
+            voxels = np.empty((out.shape[0], min(step, rows - first), out.shape[2]), self._dtype)
+            last = first + voxels.shape[1]
+            read = self._rows.read(start + first, voxels)
+            record = read if record is None or read.digest else record
+            self._arrangement.place(voxels, out[:, rows - last : rows - first] if turned else out[:, first:last])
+        return _at_slice(record or SliceRecord(z=self._z), self._z)
 
 
 class _HeldRows:
@@ -199,10 +221,6 @@ class _HeldRows:
         return record if first_row == 0 else replace(record, file=None, digest=None)
 
 
-def _reversed(voxels: NDArray[Any], flip: str) -> NDArray[Any]:
-    return voxels[:, :: -1 if "y" in flip else 1, :: -1 if "x" in flip else 1]
-
-
 def _at_slice(record: SliceRecord, z: int) -> SliceRecord:
     problem = None if record.problem is None else replace(record.problem, z=z)
     return replace(record, z=z, problem=problem)
@@ -215,7 +233,7 @@ def _described(original: VolumeDescription, arrangement: Arrangement) -> VolumeD
     size = Vec3Int(original.size.y, original.size.x, original.size.z) if arrangement.swap_xy else original.size
     dtype = original.dtype if arrangement.dtype is None else arrangement.dtype.newbyteorder("=")
     slice_bytes = original.size.x * original.size.y * original.channels * original.dtype.itemsize
-    rows = original.rows
+    rows = replace(original.rows, held_bytes=original.rows.held_bytes + _WHOLE_BYTES + 4 * _PIECE_BYTES)
     if arrangement.swap_xy:
         held = rows.held_bytes + slice_bytes + slice_bytes // original.dtype.itemsize * dtype.itemsize
         rows = RowAccess(unit=size.y, held_bytes=held, in_order=True, reason="to swap x and y a slice is held whole")
