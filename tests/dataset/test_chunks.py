@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -50,26 +50,24 @@ def doubled(job: tuple[View, View, int]) -> None:
     target.write(source.read()[:, ::2, ::2, ::2] * 2)
 
 
-def executors() -> dict[str, Callable[[], Executor] | None]:
-    return {
-        "none": None,
-        "threads": lambda: ThreadPoolExecutor(3),
-        "processes": lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
-    }
+@pytest.fixture(scope="module")
+def executors() -> Iterator[dict[str, Executor | None]]:
+    """Executors by name; processes take a second to start, so they are started once."""
+    with ThreadPoolExecutor(3) as threads, ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        yield {"none": None, "threads": threads, "processes": processes}
 
 
-@pytest.mark.parametrize("kind", executors())
-def test_every_voxel_is_in_one_chunk_on_every_executor(tmp_path: Path, kind: str) -> None:
+KINDS = ("none", "threads", "processes")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_voxel_is_in_one_chunk_on_every_executor(
+    executors: dict[str, Executor | None], tmp_path: Path, kind: str
+) -> None:
     view = add_mag(add_layer(tmp_path / "ds"))
-    make = executors()[kind]
 
-    if make is None:
-        view.for_each_chunk(write_number)
-        results = view.map_chunk(voxels_and_process)
-    else:
-        with make() as executor:
-            view.for_each_chunk(write_number, executor=executor)
-            results = view.map_chunk(voxels_and_process, executor=executor)
+    view.for_each_chunk(write_number, executor=executors[kind])
+    results = view.map_chunk(voxels_and_process, executor=executors[kind])
 
     chunks = list(view.chunk((64, 64, 64), chunk_border_alignments=(64, 64, 64)))
     assert len(chunks) == 6
@@ -106,18 +104,14 @@ def test_small_chunks_of_one_shard_lose_nothing_whoever_writes_them(tmp_path: Pa
     assert view.read().all()
 
 
-@pytest.mark.parametrize("kind", executors())
-def test_what_a_chunk_raises_is_raised_with_its_name_and_ends_the_others(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_chunk_raises_is_raised_with_its_name_and_ends_the_others(
+    executors: dict[str, Executor | None], tmp_path: Path, kind: str
+) -> None:
     view = add_mag(add_layer(tmp_path / "ds"))
-    make = executors()[kind]
-    task = functools.partial(fail_at, number=3)
 
-    with pytest.raises(ZeroDivisionError, match="at 3") as caught:  # noqa: PT012 - with and without executor
-        if make is None:
-            view.for_each_chunk(task)
-        else:
-            with make() as executor:
-                view.for_each_chunk(task, executor=executor)
+    with pytest.raises(ZeroDivisionError, match="at 3") as caught:
+        view.for_each_chunk(functools.partial(fail_at, number=3), executor=executors[kind])
 
     assert any("chunk 3, View(x 64..128, y 64..106, z 7..47" in note for note in caught.value.__notes__)
 
@@ -157,7 +151,7 @@ def test_zipped_chunks_are_the_same_part_of_the_world(tmp_path: Path) -> None:
         even.for_zipped_chunks(doubled, coarse.get_view((20, 20, 20)))
 
 
-def test_views_are_equal_where_their_voxels_are(tmp_path: Path) -> None:
+def test_views_are_equal_where_their_voxels_are(executors: dict[str, Executor | None], tmp_path: Path) -> None:
     first, second = (add_mag(add_layer(tmp_path / "ds", name)) for name in ("first", "second"))
     voxels = np.random.default_rng(0).integers(0, 9, tuple(BOX.size)).astype(np.uint16)
     first.write(voxels)
@@ -165,8 +159,7 @@ def test_views_are_equal_where_their_voxels_are(tmp_path: Path) -> None:
 
     assert first.content_is_equal(second)
     assert first.content_is_equal(second, chunk_shape=(32, 32, 32))
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        assert first.content_is_equal(second, executor=executor)
+    assert first.content_is_equal(second, executor=executors["processes"])
     assert first.get_view((9, 9, 9)).content_is_equal(second.get_view((9, 9, 9)))
     assert not first.get_view((9, 9, 9)).content_is_equal(second.get_view((9, 9, 8)))
     assert not first.get_view((9, 9, 9)).content_is_equal(second.get_view((9, 9, 9), relative_offset=(1, 0, 0)))
@@ -178,11 +171,11 @@ def test_a_bar_is_drawn_only_for_those_who_name_it(tmp_path: Path, capsys: pytes
     view = add_mag(add_layer(tmp_path / "ds"))
 
     view.for_each_chunk(write_number)
-    silent = capsys.readouterr().out
+    silent = capsys.readouterr().err
     view.for_each_chunk(write_number, progress_desc="Counting chunks")
 
     assert silent == ""
-    assert "Counting chunks" in capsys.readouterr().out
+    assert "Counting chunks" in capsys.readouterr().err
 
 
 def test_a_mag_is_laid_over_another_where_it_has_shards(tmp_path: Path) -> None:

@@ -89,7 +89,11 @@ def test_any_sequence_of_unaligned_writes_is_what_numpy_would_have(
 ) -> None:
     channels = data.draw(st.sampled_from([1, 3]))
     layer = add_layer(tmp_path_factory.mktemp("any") / "ds", data_format, num_channels=channels)
-    view = add_mag(layer)
+    chunk = data.draw(st.sampled_from([32, 64]))
+    per_shard: Any = 1 if data_format is DataFormat.Zarr else data.draw(st.sampled_from([1, 2, (1, 2, 4)]))
+    if data_format is DataFormat.WKW and not isinstance(per_shard, int):
+        per_shard = 4  # wkw files are cubes
+    view = layer.add_mag(1, chunk_shape=chunk, chunks_per_shard=per_shard, compress=data.draw(st.booleans()))
     model = np.zeros((channels, *BOX.size), np.uint8)
     for value in range(1, data.draw(st.integers(1, 4)) + 1):
         part = data.draw(parts_of(BOX))

@@ -15,11 +15,11 @@ from upath import UPath
 from wk_assets.dataset.mag_view import MagView
 from wk_assets.dataset.owners import LayerOwner
 from wk_assets.dataset.view_region import in_words
-from wk_assets.errors import GeometryError, NotInDatasetError
+from wk_assets.errors import GeometryError, NotInDatasetError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag, MagLike
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.operations.layer_box import check_layer_box, resize_arrays, with_layer_box
+from wk_assets.operations.layer_box import check_layer_box, resize_arrays, with_box_around, with_layer_box
 from wk_assets.operations.rename_layer import rename_layer
 from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.properties.layer_properties import (
@@ -225,15 +225,20 @@ class LayerHandle:
 
         self._dataset.change(f"{purpose} of layer {name}", changed)
 
+    def check_may_change(self) -> None:
+        """Raise ReadOnlyError if this layer, or its dataset, was opened for reading."""
+        if self.read_only:
+            raise ReadOnlyError(
+                f"layer {self.name!r} is only for reading; open the dataset without read_only to change it"
+            )
+
     def extend_box(self, box: NDBoundingBox) -> None:
         """Let the layer's box hold another box (mag 1) too, and the arrays of all its mags with it."""
-        self._set_box(
-            lambda current: box if current.is_empty() else current.extended_by(box.normalize_axes(self.num_channels))
-        )
+        self._set_box(lambda stored: with_box_around(stored, box).bounding_box)
 
-    def _set_box(self, new_box: Callable[[NormalizedBoundingBox], NDBoundingBox]) -> None:
+    def _set_box(self, new_box: Callable[[LayerProperties], NDBoundingBox]) -> None:
         def changed(stored: LayerProperties) -> LayerProperties:
-            box = check_layer_box(new_box(stored.bounding_box), stored)
+            box = check_layer_box(new_box(stored), stored)
             if box == stored.bounding_box:
                 return stored
             resized = with_layer_box(stored, box)

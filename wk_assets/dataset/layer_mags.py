@@ -14,12 +14,13 @@ from wk_assets.dataset.layer_handle import LayerHandle
 from wk_assets.dataset.mag_view import MagView
 from wk_assets.dataset.progress_bar import progress_listener
 from wk_assets.dataset.view_region import Shape
-from wk_assets.errors import AlreadyThereError, GeometryError, NotInDatasetError, PropertiesError, ReadOnlyError
+from wk_assets.errors import AlreadyThereError, GeometryError, NotInDatasetError, PropertiesError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag, MagLike
 from wk_assets.operations.add_mag import add_array, add_new_mag, adopt_staged, remove_mag, stage_copy
 from wk_assets.operations.array_request import array_info
 from wk_assets.operations.copy_mag import copy_mag
+from wk_assets.operations.layer_box import with_box_around
 from wk_assets.operations.mag_lock import mag_lock
 from wk_assets.properties.layer_properties import LayerProperties, MagViewProperties
 from wk_assets.storage.durable import remove_tree
@@ -125,10 +126,13 @@ class LayerMags(LayerHandle):
                 f"layer {self.name!r} has a mag {foreign.name} already; delete it, or pass exists_ok=True"
             )
         self._check_same_voxels(foreign)
-        if extend_layer_bounding_box and not foreign.layer.normalized_bounding_box.is_empty():
-            self.extend_box(foreign.layer.bounding_box)
+        self.check_may_change()
+        path, planned = Path(self._dataset.path), self.properties
+        extends = extend_layer_bounding_box and not foreign.layer.normalized_bounding_box.is_empty()
+        if extends:
+            planned = with_box_around(planned, foreign.layer.bounding_box)
         info = array_info(
-            self.properties,
+            planned,
             foreign.mag,
             chunk_shape=chunk_shape,
             shard_shape=shard_shape,
@@ -138,15 +142,16 @@ class LayerMags(LayerHandle):
         )
         with progress_listener(progress_desc) as listener:
             if foreign.mag in self.mags:
+                if extends:
+                    self.extend_box(foreign.layer.bounding_box)
                 there = self.get_mag(foreign.mag)
                 box = foreign.box_in_mag.intersected_with(there.box_in_mag, dont_assert=True)
                 copy_mag(foreign.array, there.array, box, executor=executor, listener=listener, fresh=False)
                 return there
-            path = Path(self._dataset.path)
             with mag_lock(path, self.name, foreign.mag, "copy"):
                 staged = stage_copy(
                     path,
-                    self.properties,
+                    planned,
                     foreign.mag,
                     foreign.array,
                     foreign.box_in_mag,
@@ -155,6 +160,8 @@ class LayerMags(LayerHandle):
                     listener=listener,
                 )
                 try:
+                    if extends:
+                        self.extend_box(foreign.layer.bounding_box)
                     self.change(
                         f"adding of mag {foreign.mag}",
                         lambda stored: adopt_staged(path, stored, foreign.mag, staged),
@@ -227,10 +234,7 @@ class LayerMags(LayerHandle):
         Raises NotInDatasetError, ReadOnlyError, StorageError.
         """
         view = self.get_mag(mag)
-        if self.read_only:
-            raise ReadOnlyError(
-                f"layer {self.name!r} is only for reading; open the dataset without read_only to change it"
-            )
+        self.check_may_change()
         self.change(f"deletion of mag {view.name}", lambda stored: _without_mag(stored, view.mag))
         self._mags.pop(view.mag, None)
         remove_mag(Path(self._dataset.path), self.name, view.mag, view.own_location)

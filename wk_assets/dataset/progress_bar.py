@@ -12,11 +12,12 @@ def progress_bar(description: str | None, total: int) -> Iterator[Callable[[int]
     if description is None:
         yield _nothing
         return
+    from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+    with Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(description, total=total)
         yield lambda done: bar.advance(task, done)
 
@@ -27,9 +28,10 @@ def progress_listener(description: str | None) -> Iterator[ProgressListener | No
     if description is None:
         yield None
         return
+    from rich.console import Console
     from rich.progress import Progress as Bar
 
-    with Bar() as bar:
+    with Bar(console=Console(stderr=True)) as bar:
         task = bar.add_task(description, total=None)
 
         def show(progress: Progress) -> None:

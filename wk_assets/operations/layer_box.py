@@ -41,6 +41,13 @@ def with_layer_box(layer: LayerProperties, box: NormalizedBoundingBox) -> LayerP
     return layer.model_copy(update={"box_properties": place, "additional_axes": axes or None})
 
 
+def with_box_around(layer: LayerProperties, box: NDBoundingBox) -> LayerProperties:
+    """Return the layer's properties with a box that holds another one (mag 1) too. Raises what `check_layer_box` raises."""
+    current = layer.bounding_box
+    other = check_layer_box(box, layer)
+    return with_layer_box(layer, other if current.is_empty() else current.extended_by(other))
+
+
 def box_in_mag(box: NormalizedBoundingBox, mag: Mag) -> NormalizedBoundingBox:
     """Return a layer's box in voxels of a mag, rounded outward."""
     return box.align_with_mag(mag, ceil=True).in_mag(mag)
