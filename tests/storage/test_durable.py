@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wk_assets.errors import DiskFullError, StorageError, TargetNotWritableError
-from wk_assets.storage.durable import remove_partials, storage_refusals, write_atomically
+from wk_assets.storage.durable import remove_partials, storage_refusals, sync_names, write_atomically
 from wk_assets.storage.journal import Journal
 
 
@@ -84,3 +84,14 @@ def test_a_line_of_a_journal_with_zeros_in_it_is_forgotten(tmp_path: Path) -> No
     assert journal.records() == [{"number": 0}]
     journal.append({"number": 2})
     assert journal.records() == [{"number": 0}, {"number": 2}]
+
+
+def test_all_names_that_lead_to_a_directory_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "root" / "a" / "b"
+    inner.mkdir(parents=True)
+    synced: list[Path] = []
+    monkeypatch.setattr("wk_assets.storage.durable.sync_directory", synced.append)
+
+    sync_names(inner, tmp_path / "root")
+
+    assert synced == [tmp_path / "root" / "a", tmp_path / "root", tmp_path]

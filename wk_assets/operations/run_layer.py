@@ -40,6 +40,7 @@ from wk_assets.storage.durable import (
     remove_partials,
     remove_tree,
     sync_directory,
+    sync_names,
     write_atomically,
 )
 from wk_assets.storage.locks import exclusive
@@ -145,6 +146,7 @@ def _build(
             return parse_result(finished.read_bytes())
         remove_tree(staging)
     make_directory(staging)
+    sync_names(staging, plan.request.dataset_path)
 
     def run(source_at: _SourceAt) -> PassResult:
         positions = one.pyramid.positions()
@@ -308,6 +310,7 @@ def _publish(plan: LayerPlan, one: PassPlan, built: BuiltPass, statistics: Layer
                 remove_tree(damaged)
                 move_into_place(final, damaged)
             move_into_place(staged, final)
+        sync_names(request.dataset_path / request.layer_name, request.dataset_path)
         write_layer_record(request.dataset_path, updated_record(plan, one, built, statistics))
 
 

@@ -82,6 +82,18 @@ def make_directory(path: Path) -> None:
             sync_directory(directory.parent)
 
 
+def sync_names(path: Path, root: Path) -> None:
+    """Wait until every name on the way to `path` is on the disk, from that of `root` (a parent of it) on, whoever made it.
+
+    `make_directory` does so for what it makes; but what a killed process made exists, and may still vanish.
+    """
+    for directory in (path, *path.parents):
+        if os.access(directory.parent, os.R_OK):  # else another user made the name there
+            sync_directory(directory.parent)
+        if directory == root:
+            return
+
+
 def write_atomically(path: Path, data: bytes) -> bool:
     """Make `path` hold exactly `data`: a reader sees the old bytes or the new ones, whatever crashes when.
 
