@@ -37,6 +37,31 @@ def smaller(a: Any, b: Any) -> Any:
     return a if (a < b) | is_nan(a) else b
 
 
+@njit(**INLINED)
+def largest_of_columns(line: Any, source: Any, start: Any, rows: Any, length: Any) -> None:
+    """Take the largest voxel of every column of the rows."""
+    count = rows.shape[0]
+    a = row(source, start + rows[0], length)
+    if count >= 4:
+        b, c, d = (
+            row(source, start + rows[1], length),
+            row(source, start + rows[2], length),
+            row(source, start + rows[3], length),
+        )
+        for i in range(length):
+            line[i] = larger(larger(a[i], b[i]), larger(c[i], d[i]))
+    elif count >= 2:
+        b = row(source, start + rows[1], length)
+        for i in range(length):
+            line[i] = larger(a[i], b[i])
+    else:
+        line[:] = a
+    for r in range(4 if count >= 4 else 2, count):
+        b = row(source, start + rows[r], length)
+        for i in range(length):
+            line[i] = larger(line[i], b[i])
+
+
 @njit(**KERNEL)
 def maximum(
     source: Any, step: Any, rows: Any, factor_x: Any, target: Any, target_step: Any, extent: Any, columns: Any
@@ -47,26 +72,49 @@ def maximum(
         for y in range(height):
             start = z * step[0] + y * step[1]
             out = row(target, z * target_step[0] + y * target_step[1], width)
-            line = out if factor_x == 1 else columns
-            for r in range(rows.shape[0]):
-                voxels = row(source, start + rows[r], width * factor_x)
-                if factor_x == 2 and r == 0:
-                    for x in range(width):
-                        out[x] = larger(voxels[2 * x], voxels[2 * x + 1])
-                elif factor_x == 2:
-                    for x in range(width):
-                        out[x] = larger(out[x], larger(voxels[2 * x], voxels[2 * x + 1]))
-                elif r == 0:
-                    line[:] = voxels
-                else:
-                    for i in range(width * factor_x):
-                        line[i] = larger(line[i], voxels[i])
-            if factor_x > 2:
+            if factor_x == 1:
+                largest_of_columns(out, source, start, rows, width)
+            elif factor_x == 2:
+                for r in range(rows.shape[0]):
+                    voxels = row(source, start + rows[r], 2 * width)
+                    if r == 0:
+                        for x in range(width):
+                            out[x] = larger(voxels[2 * x], voxels[2 * x + 1])
+                    else:
+                        for x in range(width):
+                            out[x] = larger(out[x], larger(voxels[2 * x], voxels[2 * x + 1]))
+            else:
+                largest_of_columns(columns, source, start, rows, width * factor_x)
                 for x in range(width):
                     value = columns[x * factor_x]
                     for i in range(x * factor_x + 1, (x + 1) * factor_x):
                         value = larger(value, columns[i])
                     out[x] = value
+
+
+@njit(**INLINED)
+def smallest_of_columns(line: Any, source: Any, start: Any, rows: Any, length: Any) -> None:
+    """Take the smallest voxel of every column of the rows."""
+    count = rows.shape[0]
+    a = row(source, start + rows[0], length)
+    if count >= 4:
+        b, c, d = (
+            row(source, start + rows[1], length),
+            row(source, start + rows[2], length),
+            row(source, start + rows[3], length),
+        )
+        for i in range(length):
+            line[i] = smaller(smaller(a[i], b[i]), smaller(c[i], d[i]))
+    elif count >= 2:
+        b = row(source, start + rows[1], length)
+        for i in range(length):
+            line[i] = smaller(a[i], b[i])
+    else:
+        line[:] = a
+    for r in range(4 if count >= 4 else 2, count):
+        b = row(source, start + rows[r], length)
+        for i in range(length):
+            line[i] = smaller(line[i], b[i])
 
 
 @njit(**KERNEL)
@@ -79,21 +127,19 @@ def minimum(
         for y in range(height):
             start = z * step[0] + y * step[1]
             out = row(target, z * target_step[0] + y * target_step[1], width)
-            line = out if factor_x == 1 else columns
-            for r in range(rows.shape[0]):
-                voxels = row(source, start + rows[r], width * factor_x)
-                if factor_x == 2 and r == 0:
-                    for x in range(width):
-                        out[x] = smaller(voxels[2 * x], voxels[2 * x + 1])
-                elif factor_x == 2:
-                    for x in range(width):
-                        out[x] = smaller(out[x], smaller(voxels[2 * x], voxels[2 * x + 1]))
-                elif r == 0:
-                    line[:] = voxels
-                else:
-                    for i in range(width * factor_x):
-                        line[i] = smaller(line[i], voxels[i])
-            if factor_x > 2:
+            if factor_x == 1:
+                smallest_of_columns(out, source, start, rows, width)
+            elif factor_x == 2:
+                for r in range(rows.shape[0]):
+                    voxels = row(source, start + rows[r], 2 * width)
+                    if r == 0:
+                        for x in range(width):
+                            out[x] = smaller(voxels[2 * x], voxels[2 * x + 1])
+                    else:
+                        for x in range(width):
+                            out[x] = smaller(out[x], smaller(voxels[2 * x], voxels[2 * x + 1]))
+            else:
+                smallest_of_columns(columns, source, start, rows, width * factor_x)
                 for x in range(width):
                     value = columns[x * factor_x]
                     for i in range(x * factor_x + 1, (x + 1) * factor_x):
@@ -125,6 +171,39 @@ def sum_columns(sums: Any, factor_x: Any, width: Any) -> None:
         sums[x] = total
 
 
+@njit(**INLINED)
+def plus(wide: Any, a: Any, b: Any) -> Any:
+    """Add in a type that holds the sum: numba would count in 64 bits, and a vector hold fewer."""
+    return wide(wide(a) + wide(b))
+
+
+@njit(**INLINED)
+def sum_of_columns(sums: Any, source: Any, start: Any, rows: Any, length: Any) -> None:
+    """Add up every column of the rows."""
+    wide = sums.dtype.type
+    count = rows.shape[0]
+    a = row(source, start + rows[0], length)
+    if count >= 4:
+        b, c, d = (
+            row(source, start + rows[1], length),
+            row(source, start + rows[2], length),
+            row(source, start + rows[3], length),
+        )
+        for i in range(length):
+            sums[i] = plus(wide, plus(wide, a[i], b[i]), plus(wide, c[i], d[i]))
+    elif count >= 2:
+        b = row(source, start + rows[1], length)
+        for i in range(length):
+            sums[i] = plus(wide, a[i], b[i])
+    else:
+        for i in range(length):
+            sums[i] = wide(a[i])
+    for r in range(4 if count >= 4 else 2, count):
+        b = row(source, start + rows[r], length)
+        for i in range(length):
+            sums[i] = plus(wide, sums[i], b[i])
+
+
 @njit(**KERNEL)
 def mean_of_integers(
     source: Any,
@@ -146,8 +225,12 @@ def mean_of_integers(
     depth, height, width = extent
     for z in range(depth):
         for y in range(height):
-            sums[:] = 0
-            sum_rows(sums, source, z * step[0] + y * step[1], rows, factor_x, width)
+            start = z * step[0] + y * step[1]
+            if factor_x == 2:
+                sums[:] = 0
+                sum_rows(sums, source, start, rows, factor_x, width)
+            else:
+                sum_of_columns(sums, source, start, rows, width * factor_x)
             if factor_x > 2:
                 sum_columns(sums, factor_x, width)
             out = row(target, z * target_step[0] + y * target_step[1], width)
