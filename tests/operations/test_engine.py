@@ -137,8 +137,13 @@ def test_one_pass_gives_the_voxels_of_mag_by_mag_computation(
         assert not outside.any()
 
 
-@pytest.mark.parametrize("ladder", sorted(LADDERS))
-@pytest.mark.parametrize("way", ["two buffers", "9 spooled", "9 windows"])
+@pytest.mark.parametrize(
+    ("way", "ladder"),
+    [
+        *(("two buffers", ladder) for ladder in sorted(LADDERS)),
+        *((way, ladder) for way in ("9 spooled", "9 windows") for ladder in ("isotropic", "16 at a time", "jumps")),
+    ],
+)
 def test_a_pass_that_was_interrupted_anywhere_ends_with_the_bytes_of_one_that_was_not(
     tmp_path: Path, ladder: str, way: str
 ) -> None:

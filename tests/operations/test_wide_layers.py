@@ -18,6 +18,7 @@ from PIL import Image
 from tests.operations import crash_lab
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.operations import chunk_sample
 from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_plan import LayerPlan, plan_layer
@@ -90,13 +91,14 @@ def test_an_import_in_parts_gives_the_bytes_of_a_whole_one_also_when_it_is_kille
 
 
 def write_kind(folder: Path, kind: str, voxels: NDArray[Any]) -> None:
-    options: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "tiles": {"tile": (16, 32), "compression": "zlib"},
         "strips": {"rowsperstrip": 5, "compression": "lzw"},
         "one strip": {"rowsperstrip": voxels.shape[1], "compression": "zlib", "predictor": True},
         "raw": {"byteorder": ">"},
         "stack": {"rowsperstrip": 9, "compression": "zstd"},
-    }.get(kind, {})
+    }
+    options = kinds.get(kind, {})
     folder.mkdir()
     if kind == "stack":
         tifffile.imwrite(folder / "stack.tif", voxels, photometric="rgb", metadata={"axes": "ZYXS"}, **options)
@@ -151,6 +153,24 @@ def test_a_bad_slice_is_replaced_as_a_whole_also_in_parts(tmp_path: Path, policy
     assert [problem.z for problem in whole.problems] == [2]
     assert read_layer_record(tmp_path / "parts", "color") == whole
     assert crash_lab.digest(tmp_path / "parts") == crash_lab.digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["raw", "tiles", "one strip", "png"])
+def test_a_sample_of_slices_too_large_to_be_held_is_one_of_their_middle_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(chunk_sample, "_SLICE_BYTES", 48 * 3 * 32)
+    voxels = np.random.default_rng(2).integers(1, 255, (8, 80, 48, 3)).astype("uint8")
+    write_kind(tmp_path / "in", kind, voxels)
+    source = SourceSelection(root=tmp_path / "in", files=tuple((tmp_path / "in").iterdir()))
+
+    sample = chunk_sample.ChunkSampler(2).sample(source, Vec3Int(8, 8, 8))
+
+    assert sample.used_fraction == 1
+    middle = np.moveaxis(voxels, -1, 0)[:, :, 32:48]
+    grid = {middle[:, :, y : y + 8, x : x + 8].tobytes() for y in range(0, 16, 8) for x in range(0, 48, 8)}
+    assert sample.chunks
+    assert {chunk.tobytes() for chunk in sample.chunks} <= grid
 
 
 def wide_voxels(z: int) -> NDArray[Any]:

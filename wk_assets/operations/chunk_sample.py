@@ -61,15 +61,16 @@ class ChunkSample:
 
 
 class ChunkSampler:
-    """Take samples of sources, each once: who needs the same sample again gets it without another reading."""
+    """Take samples of sources, each once: who needs the same sample again gets it without another reading.
+
+    Of slices too large to be held the middle rows are sampled, of a time series its first moment.
+    """
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
         self._taken: dict[tuple[VolumeSource, Vec3Int], ChunkSample] = {}
 
-    def sample(
-        self, selection: VolumeSource, chunk_shape: Vec3Int, opened: VolumeReader | None = None
-    ) -> ChunkSample:
+    def sample(self, selection: VolumeSource, chunk_shape: Vec3Int, opened: VolumeReader | None = None) -> ChunkSample:
         """Return the sample of a source; `opened`: its reader, if the caller has one.
 
         Raises SourceError for a source that can not be opened.
@@ -81,7 +82,7 @@ class ChunkSampler:
         known = self._taken.get((voxels, chunk_shape))
         if known is None:
             with nullcontext(opened) if opened is not None else open_volume(selection) as reader:
-                known = sample_chunks(reader, chunk_shape, self._threads)
+                known = sample_chunks(_held_in_parts(reader, chunk_shape), chunk_shape, self._threads)
             self._taken[voxels, chunk_shape] = known
         return known
 
@@ -116,6 +117,31 @@ def sample_chunks(source: SliceSource, chunk_shape: Vec3Int, threads: int = 1) -
         used_fraction=used / cells,
         read_seconds_per_voxel=timed.seconds / max(1, timed.voxels),
     )
+
+
+def _held_in_parts(reader: VolumeReader, chunk_shape: Vec3Int) -> SliceSource:
+    """Return the reader, or its middle rows alone if its slices are too large to be held."""
+    described = reader.description
+    row_bytes = described.size.x * described.channels * described.dtype.itemsize
+    if described.size.y * row_bytes <= _SLICE_BYTES:
+        return reader
+    limit = _SLICE_BYTES // 2 // row_bytes
+    step = described.rows.unit if chunk_shape.y <= described.rows.unit <= limit else chunk_shape.y
+    rows = min(max(1, limit // step) * step, described.size.y)
+    return _MiddleRows(reader, (described.size.y - rows) // 2 // step * step, rows)
+
+
+class _MiddleRows:
+    """Show some rows of each slice as if there were no others: they stand for the slice."""
+
+    def __init__(self, reader: VolumeReader, first_row: int, rows: int) -> None:
+        self._reader = reader
+        self._first_row = first_row
+        self.description = replace(reader.description, size=reader.description.size.with_y(rows))
+
+    def read_slice(self, z: int, out: NDArray[Any]) -> object:
+        """Fill `out` (c, y, x) with these rows of slice `z`."""
+        return self._reader.open_rows(z).read(self._first_row, out)
 
 
 class _TimedReader:

@@ -266,7 +266,6 @@ def _row_access(header: ImageHeader, files: Sequence[SourceFile]) -> RowAccess:
     in_pillow = 1 if components == 1 else 4
     pixel_bytes = (components + in_pillow) * max(1, header.bits // 8)
     return RowAccess(
-        unit=header.height,
         held_bytes=header.width * header.height * pixel_bytes + 2 * max(file.size_bytes for file in files),
         in_order=True,
         reason=f"a {header.kind} can only be decoded whole; save its slices as TIFF",

@@ -38,7 +38,6 @@ def row_access(page: Page, choice: SampleChoice) -> RowAccess:
         return RowAccess(held_bytes=_SCRATCH_BYTES * (layout.samples if layout.planar else 1), in_order=True)
     kept = len(choice.take) * layout.width * layout.height * choice.dtype.itemsize
     return RowAccess(
-        unit=layout.height,
         held_bytes=kept + encoded + 2 * decoded,
         in_order=True,
         reason=f"its pixels are packed in pieces of {decoded >> 20} MiB that can only be decoded whole; save them in tiles",
