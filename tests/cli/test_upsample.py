@@ -158,3 +158,37 @@ def test_what_can_not_be_repeated_is_refused(command: Command, tmp_path: Path, f
     outcome = command("upsample", target, "--from-mag", from_mag, "--finest-mag", "1" if from_mag == "2" else "2")
     assert outcome.code == ExitCode.CONFIGURATION
     assert says in outcome.err
+
+
+def test_layers_of_others_are_compressed_mag_by_mag(command: Command, tmp_path: Path) -> None:
+    target = tmp_path / "dataset"
+    made(target)
+    layer = Dataset.open(target).get_layer("em")
+    layer.downsample(coarsest_mag=Mag(4), compress=False)
+    before = {mag: read(target, "em", mag) for mag in ("1", "2-2-1", "4-4-1")}
+
+    planned = command("compress", target, "--mag", "2-2-1", "--dry-run", "--json")
+    one = command("compress", target, "--layer-name", "em", "--mag", "2-2-1")
+    rest = command("compress", target, "--json")
+    again = command("compress", target, "--json")
+
+    assert (planned.code, one.code, rest.code, again.code) == (0, 0, 0, 0), one.err + rest.err
+    todo = [
+        [(mag["layer"], mag["mag"]) for mag in outcome.document["other_mags"] if not mag["up_to_date"]]
+        for outcome in (planned, rest, again)
+    ]
+    assert todo == [[("em", "2-2-1")], [("em", "4-4-1")], []]
+    for mag, voxels in before.items():
+        np.testing.assert_array_equal(read(target, "em", mag), voxels)
+    refused = command("compress", target, "--compression", "compact")
+    assert refused.code == ExitCode.CONFIGURATION
+    assert "was not imported" in refused.err
+
+
+def test_chosen_mags_of_an_imported_layer_are_compressed(command: Command, tmp_path: Path) -> None:
+    crash_lab.write_slices(tmp_path / "inbox", 20)
+    crash_lab.make_dataset(tmp_path / "inbox", tmp_path / "dataset")
+    outcome = command("compress", tmp_path / "dataset", "--mag", "2", "--compression", "none", "--json")
+    assert outcome.code == 0, outcome.err
+    layer = Dataset.open(tmp_path / "dataset").get_layer("color")
+    assert [bool(view.info.compression_mode) for view in layer.mags.values()] == [True, False, True]

@@ -31,12 +31,6 @@ def layer_record(dataset_path: Path, layer_name: str) -> LayerRecord:
     raise InvalidNameError(f"{dataset_path} has no layer {layer_name!r}; there are {', '.join(names) or 'none'}")
 
 
-def all_layers_are_ours(dataset_path: Path) -> None:
-    """Raise NotADatasetError, naming the layer, if one of the dataset's layers was not written by wk-assets."""
-    for layer in read_properties(dataset_path).data_layers:
-        layer_record(dataset_path, layer.name)
-
-
 def written_by_us(dataset_path: Path) -> bool:
     """Say whether every layer of the dataset was written by the import pipeline. Raises NotADatasetError, PropertiesError."""
     return all(

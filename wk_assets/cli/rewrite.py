@@ -1,18 +1,21 @@
 """`wk-assets compress` and `wk-assets copy-dataset`: store what is there once more, without changing a voxel."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wk_assets.cli.conversion_options import ArrayFormat, ChunkShapeOption, ShardShapeOption
+from wk_assets.cli.downsample import LayerNameOption
 from wk_assets.cli.options import DryRunOption, JsonOption, MemoryOption, ThreadsOption
 from wk_assets.cli.screen import headline, say, show_json
 from wk_assets.storage.array_layout import Layout
 
 if TYPE_CHECKING:
+    from wk_assets.geometry.mag import Mag
     from wk_assets.operations.commit_dataset import DatasetRequest
     from wk_assets.operations.compute import Compute
     from wk_assets.operations.layer_plan import LayerPlan
@@ -32,6 +35,10 @@ ShardOption = Annotated[int | None, typer.Option("--shard", min=1, help="Edge of
 
 def compress(
     dataset: Annotated[Path, typer.Argument(help="The directory of the dataset.")],
+    layer_name: LayerNameOption = None,
+    mag: Annotated[
+        list[str] | None, typer.Option("--mag", help="A mag; may be given several times. Default: every mag.")
+    ] = None,
     compression: CompressionOption = None,
     chunk: ChunkOption = None,
     shard: ShardOption = None,
@@ -40,13 +47,52 @@ def compress(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Store a dataset with another compression, or cut into other chunks and shards. No voxel changes."""
-    from wk_assets.cli.committed_dataset import committed
-    from wk_assets.cli.compute_budget import compute_of
+    """Store a dataset with another compression, or cut into other chunks and shards. No voxel changes.
 
-    compute, request = compute_of(threads, memory), committed(dataset)
-    plans = _plans(dataset, request, compute, (compression, chunk, shard), request.layout)
-    _run(plans, request, compute, dry_run=dry_run, as_json=as_json)
+    Of layers that were not imported those mags are stored anew that are not compressed at all, or cut otherwise.
+    """
+    from wk_assets.cli.committed_dataset import committed
+    from wk_assets.cli.compress_others import compress_others
+    from wk_assets.cli.compute_budget import compute_of
+    from wk_assets.dataset.dataset import Dataset
+    from wk_assets.errors import InputError
+    from wk_assets.geometry.mag import Mag
+    from wk_assets.geometry.vec3_int import Vec3Int
+    from wk_assets.operations.remake_mags import keeping_record
+
+    compute, request, opened = compute_of(threads, memory), committed(dataset), Dataset.open(dataset)
+    chosen = [opened.get_layer(name) for name in layer_name or opened.layers]
+    mags = {Mag(text) for text in mag or ()}
+    imported = [layer.name for layer in chosen if keeping_record(dataset, layer.properties) is not None]
+    others = [
+        view
+        for layer in chosen
+        if layer.name not in imported
+        for view in layer.mags.values()
+        if not view.is_foreign and (not mags or view.mag in mags)
+    ]
+    if others and compression not in {None, "none"}:
+        raise InputError(
+            f"--compression {compression}: layer {others[0].layer.name!r} was not imported by wk-assets; for such layers only "
+            "`--compression none` can be said, or nothing (the default level)"
+        )
+    documents = compress_others(
+        others,
+        chunk=None if chunk is None else Vec3Int.full(chunk),
+        shard=None if shard is None else Vec3Int.full(shard),
+        compressed=compression is None,
+        dry_run=dry_run,
+        quiet=as_json,
+    )
+    if not imported:
+        if as_json:
+            show_json({"dataset_path": str(dataset), "other_mags": documents})
+        return
+    plans = _plans(
+        dataset, replace(request, layer_names=tuple(imported)), compute, (compression, chunk, shard), request.layout
+    )
+    plans = [_of_mags(plan, mags) for plan in plans]
+    _run(plans, request, compute, dry_run=dry_run, as_json=as_json, other_mags=documents)
 
 
 def copy_dataset(
@@ -117,10 +163,8 @@ def _plans(
     wanted: tuple[str | None, int | None, int | None],
     layout: Layout,
 ) -> list["LayerPlan"]:
-    from wk_assets.cli.committed_dataset import all_layers_are_ours
     from wk_assets.operations.rewrite_layer import current_settings, plan_rewrite
 
-    all_layers_are_ours(source)
     return [
         plan_rewrite(
             source,
@@ -131,6 +175,17 @@ def _plans(
         )
         for name in request.layer_names
     ]
+
+
+def _of_mags(plan: "LayerPlan", mags: "set[Mag]") -> "LayerPlan":
+    """Leave out what is not asked for; each mag is stored anew by a pass of its own."""
+    if not mags:
+        return plan
+    return replace(
+        plan,
+        mags=tuple(one for one in plan.mags if one.mag in mags),
+        passes=tuple(one for one in plan.passes if one.mags[0].mag in mags),
+    )
 
 
 def _settings(
@@ -155,7 +210,13 @@ def _settings(
 
 
 def _run(
-    plans: list["LayerPlan"], request: "DatasetRequest", compute: "Compute", *, dry_run: bool, as_json: bool
+    plans: list["LayerPlan"],
+    request: "DatasetRequest",
+    compute: "Compute",
+    *,
+    dry_run: bool,
+    as_json: bool,
+    other_mags: Sequence[dict[str, Any]] = (),
 ) -> None:
     from wk_assets.cli.plan_report import layer_documents, show_layers, total_document
     from wk_assets.cli.progress import shown_progress
@@ -165,7 +226,7 @@ def _run(
 
     if dry_run:
         if as_json:
-            show_json({**total_document(plans), "layers": layer_documents(plans)})
+            show_json({**total_document(plans), "layers": layer_documents(plans), "other_mags": list(other_mags)})
         else:
             show_layers(plans)
         return
@@ -176,7 +237,8 @@ def _run(
             results.append(run_layer(plan, compute, listener))
     commit_dataset(request)
     if as_json:
-        show_json({"dataset_path": str(request.dataset_path), "layers": result_documents(results)})
+        documents = result_documents(results)
+        show_json({"dataset_path": str(request.dataset_path), "layers": documents, "other_mags": list(other_mags)})
     else:
         headline(str(request.dataset_path))
         show_results(results, (), time.monotonic() - started)
