@@ -65,6 +65,7 @@ def _by_sample(plan: LayerPlan, sample: ChunkSample, threads: int) -> LayerEstim
     cut = _seconds(lambda: [_packed(chunk) for chunk in sample.chunks])
     encode = finest.encode_seconds + _SECONDS_PER_CHUNK * len(sample.chunks)
     stored_bytes = 0.0
+    positions = prod(extent for _, extent in plan.additional)
     measured: dict[Vec3Int, tuple[float, LevelMeasure]] = {}  # by factors: seconds to downsample, what it becomes
     for mag in plan.mags:
         if mag.up_to_date:
@@ -74,9 +75,9 @@ def _by_sample(plan: LayerPlan, sample: ChunkSample, threads: int) -> LayerEstim
             if factors not in measured:
                 measured[factors] = _measured_downsampling(plan, sample, slab, factors)
             work, measure = measured[factors]
-            seconds += prod(mag.size) * prod(factors) * work / voxels
+            seconds += positions * prod(mag.size) * prod(factors) * work / voxels
         stored_bytes += mag.raw_bytes * sample.used_fraction / measure.ratio
-        seconds += prod(mag.size) * (cut + sample.used_fraction * encode) / voxels
+        seconds += positions * prod(mag.size) * (cut + sample.used_fraction * encode) / voxels
     seconds += stored_bytes * _SECONDS_PER_STORED_BYTE
     return LayerEstimate(stored_bytes=int(stored_bytes), seconds=seconds / threads, chunks=len(sample.chunks))
 
