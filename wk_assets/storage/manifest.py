@@ -164,7 +164,11 @@ def settled_state(array_path: Path, key: str, edits: Edits) -> ShardEntry | None
     stamp = FileStamp.of(path)
     fitting = [state for state in states if stamp is not None and state and state.size_bytes == stamp.size_bytes]
     if len(fitting) > 1:
-        fitting = [state for state in fitting if checksum_of(path) == (state.size_bytes, state.crc32c)]
+        try:
+            found = checksum_of(path)
+        except FileNotFoundError:  # removed in this moment
+            return settled_state(array_path, key, edits)
+        fitting = [state for state in fitting if found == (state.size_bytes, state.crc32c)]
     if fitting:
         return fitting[0]
     if stamp is None and None in states:
