@@ -170,7 +170,7 @@ class TiffStackWriter:
         factor = self.downsample
         if factor > 1:
             # the border is mirrored, as everywhere where blocks become voxels
-            height, width = voxels.shape[2], voxels.shape[3]
+            height, width = band.get_shape("y"), band.get_shape("x")
             missing = [(0, 0), (0, 0), (0, -height % factor), (0, -width % factor)]
             padded = np.pad(voxels, missing, mode="symmetric")
             voxels = downsample(padded, (1, factor, factor), self.mode)
