@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -23,6 +24,11 @@ from tests.assets.runs import (
     stale,
     tree,
 )
+from tests.operations.layer_on_disk import pyramid
+from wk_assets.assets.keys import LayerAsset, op_name
+from wk_assets.operations.layer_record import read_layer_record
+from wk_assets.storage.sharded_array import ShardedArray
+from wk_assets.storage.stored_array import StoredArray
 
 
 def test_a_dataset_is_made_from_an_acquisition_in_one_run(home: Path, instance: dg.DagsterInstance) -> None:
@@ -58,6 +64,35 @@ def test_a_subset_of_mags_ends_with_the_same_bytes_as_all_at_once(
         assert run(instance, keys).success
 
     assert tree(home / "datasets" / "brain-7") == at_once
+
+
+def test_a_region_of_the_run_configuration_redoes_only_the_shards_above(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    assert run(instance, EVERYTHING).success
+    dataset = home / "datasets" / "brain-7"
+    array = ShardedArray.open(dataset / "nuclei" / "1")
+    box = array.info.box.with_topleft_xyz((3, 4, 1)).with_size_xyz((5, 5, 2))
+    array.write_box(box, np.full(tuple(box.size), 77, array.info.voxel_type))
+    coarser = [mag("2-2-1"), mag("4-4-2")]
+    step = op_name(LayerAsset("brain-7", "nuclei"))
+
+    def region(box: str) -> dict[str, Any]:
+        return {"ops": {step: {"config": {"region": box}}}}
+
+    refused = run(instance, [mag("1"), *coarser], region("3,4,1,5,5,2"))
+    result = run(instance, coarser, region("3,4,1,5,5,2"))
+
+    assert "select coarser mags alone" in failure(refused)
+    assert result.success
+    assert [metadata(result, key)["reused"] for key in coarser] == [False, False]
+    record = read_layer_record(dataset, "nuclei")
+    assert record is not None
+    voxels = array.read_box(array.info.box)[..., : record.box.size.x, : record.box.size.y, : record.box.size.z]
+    expected = pyramid(voxels, ("1", "2-2-1", "4-4-2"), record.mode)
+    for stored in record.mags[1:]:
+        made_anew = StoredArray.open(dataset / stored.path).read(stored.box_in_mag.to_box())
+        np.testing.assert_array_equal(made_anew, expected[stored.mag])
 
 
 def test_a_mag_whose_parent_is_not_stored_says_what_to_make_first(home: Path, instance: dg.DagsterInstance) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
+from pydantic import Field
 
 from resources.compute import ComputeResource
 from resources.facility import FacilityResource
@@ -32,18 +33,31 @@ from wk_assets.assets.metadata import HISTOGRAM_BINS, check_result, layer_metada
 from wk_assets.assets.progress import log_progress
 from wk_assets.errors import StorageError
 from wk_assets.facility.catalogue_entry import CatalogueEntry, CatalogueLayer
+from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
+from wk_assets.operations.compute import Compute
 from wk_assets.operations.histogram import layer_histogram
 from wk_assets.operations.layer_checks import check_names, check_severity, run_layer_checks
-from wk_assets.operations.layer_plan import plan_layer
+from wk_assets.operations.layer_plan import LayerPlan, plan_layer
 from wk_assets.operations.layer_record import LayerRecord, read_layer_record
 from wk_assets.operations.layer_request import LayerRequest, LayerResult
 from wk_assets.operations.preview import preview_layer
+from wk_assets.operations.redo_plan import plan_redo
 from wk_assets.operations.run_layer import run_layer
 
 CODE_VERSION: Final = "1"  # raised when the same source gives other voxels: everything becomes stale then
 
 LayerEvent = dg.MaterializeResult[None] | dg.AssetCheckResult
+
+
+class LayerConfig(dg.Config):
+    """Say what changed of a layer's finest mag since the coarser ones were made."""
+
+    region: str | None = Field(
+        default=None,
+        description="x,y,z,width,height,depth in mag-1 voxels: nothing changed elsewhere, so of the coarser mags only the "
+        "shards above it are made anew. Select coarser mags alone. Default: mags are made as a whole where they are stale.",
+    )
 
 
 def layer_specs(entry: CatalogueEntry, layer: CatalogueLayer) -> list[dg.AssetSpec]:
@@ -94,14 +108,14 @@ def layer_assets(entry: CatalogueEntry, layer: CatalogueLayer) -> dg.AssetsDefin
     )
     def make_layer(
         context: dg.AssetExecutionContext,
+        config: LayerConfig,
         facility: FacilityResource,
         storage: StorageResource,
         compute: ComputeResource,
     ) -> Iterator[LayerEvent]:
         with failures(context):
             request = storage.place_layer(facility.layer_request(dataset, layer.name))
-            # Reads the bytes of what is there: materializing a mag is how a person repairs it.
-            plan = plan_layer(request, compute.compute(), wanted=selected_mags(context), read_checksums=True)
+            plan = planned(request, compute.compute(), selected_mags(context), config)
             result = run_layer(plan, compute.compute(), log_progress(context.log.info))
             record = published(request)
             preview = preview_layer(record, request.dataset_path)
@@ -110,6 +124,14 @@ def layer_assets(entry: CatalogueEntry, layer: CatalogueLayer) -> dg.AssetsDefin
             yield from report_layer(context, name, result, record, request.dataset_path, pictures)
 
     return make_layer
+
+
+def planned(request: LayerRequest, compute: Compute, wanted: tuple[Mag, ...], config: LayerConfig) -> LayerPlan:
+    """Plan the selected mags, as a whole or above the region that the run's configuration names. Raises PlanError."""
+    if config.region is None:
+        # Reads the bytes of what is there: materializing a mag is how a person repairs it.
+        return plan_layer(request, compute, wanted=wanted, read_checksums=True)
+    return plan_redo(request, compute, BoundingBox.from_csv(config.region), wanted=wanted)
 
 
 def selected_mags(context: dg.AssetExecutionContext) -> tuple[Mag, ...]:

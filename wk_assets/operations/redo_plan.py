@@ -62,7 +62,12 @@ def plan_redo(
     What is up to date stays. A mag that is not stored yet, or cut otherwise than asked for, is made as a whole, and so are
     those after it. The caller vouches that nothing changed outside of the region. Raises PlanError, NotADatasetError.
     """
-    plan = plan_layer(request, compute, wanted=wanted)
+    if wanted is not None and request.mags[0] in wanted:
+        raise PlanError(
+            f"layer {request.layer_name!r}: mag {request.mags[0]} itself can not be made above region {region.to_csv()}; "
+            "select coarser mags alone"
+        )
+    plan = plan_layer(request, compute, wanted=request.mags[1:] if wanted is None else wanted)
     record = current_record(request.dataset_path, request.layer_name)
     if record is None:
         raise NotADatasetError(f"nothing of layer {request.layer_name!r} is published in {request.dataset_path}")
