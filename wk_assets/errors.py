@@ -257,6 +257,9 @@ class ServerBusyError(UnexpectedStatusError):
     retry_after: float | None = None
 
 
+_SHOWN = 20  # a request may have a thousand tasks; the text must stay one that people read
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedTask:
     """Name one task that was not made: `number` in what was asked for (from 0), its `key`, and what the server said."""
@@ -275,7 +278,7 @@ class TaskCreationError(ServerError):
     created: the tasks that are on the server now, by their number in what was asked for.
     refused: those that the server refused, one by one.
     unsure: the numbers of those whose request failed: they may be there or not; `__cause__` is the failure.
-    unsent: the numbers of those that were not asked for any more.
+    unsent: the numbers of those that were not made: not asked for any more, or in a request that was refused as a whole.
     warnings: what makes the created tasks useless, e.g. that their team may not read the dataset.
     """
 
@@ -297,8 +300,10 @@ class TaskCreationError(ServerError):
         if self.unsure:
             counts.append(f"{len(self.unsure)} perhaps created, because their request failed")
         if self.unsent:
-            counts.append(f"{len(self.unsent)} not asked for any more")
-        lines = [f"  - {one}" for one in (*self.warnings, *self.refused)]
+            counts.append(f"{len(self.unsent)} not made")
+        lines = [f"  - {one}" for one in (*self.warnings, *self.refused[:_SHOWN])]
+        if len(self.refused) > _SHOWN:
+            lines.append(f"  - and {len(self.refused) - _SHOWN} more, see `refused`")
         super().__init__(
             "\n".join([f"Not all tasks can be worked on: {', '.join(counts)}", *lines])
             + "\nLook at the project before asking again: a second request makes a second task"
