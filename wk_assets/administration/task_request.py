@@ -7,7 +7,7 @@ Source: the server's rules for `POST /tasks` and `POST /tasks/createFromFiles`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from wk_assets.client.task_models import ApiTask, ApiTaskCreationResult, ApiTaskParameters
 from wk_assets.client.wk_api_client import WkApiClient
@@ -20,15 +20,6 @@ TASKS_PER_REQUEST: Mapping[str | None, int] = {"skeleton": 1000, "volume": 100, 
 SMALLEST_REQUEST = 100
 # The server keeps no more than a gigabyte of one request's files.
 FILE_BYTES_PER_REQUEST = 500_000_000
-
-
-class OnServer(Protocol):
-    """Be something that belongs to a dataset on a server."""
-
-    @property
-    def dataset_id(self) -> str:
-        """The dataset's id."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +49,12 @@ class _Outcome:
         return request.numbers[len(result.tasks) :]
 
 
-def send_requests(requests: Sequence[Request]) -> list[ApiTask]:
-    """Send each request once and return the tasks in the order in which they were asked for.
+def send_requests(requests: Sequence[Request]) -> dict[int, ApiTask]:
+    """Send each request once and return the tasks by their numbers.
 
     A task that is refused hinders no other. A request that fails, and one whose tasks nobody will be able to open (a warning
-    of the server), end the sending. Raises TaskCreationError for each of these; it says task by task what came of it.
+    of the server), end the sending. Raises TaskCreationError for each of these; it says task by task what came of it. Raises
+    ServerError alone if the server refuses the first request as a whole: then nothing was made.
     """
     outcome = _Outcome()
     for place, request in enumerate(requests):
@@ -70,15 +62,17 @@ def send_requests(requests: Sequence[Request]) -> list[ApiTask]:
         try:
             result = request.send()
         except ServerError as error:
-            if not outcome.created and not outcome.refused and _did_nothing(error):
+            if not _did_nothing(error):
+                raise _error(outcome, request.numbers, unsent) from error
+            if not outcome.created and not outcome.refused:
                 raise
-            raise _error(outcome, request.numbers, unsent) from error
+            raise _error(outcome, (), [*request.numbers, *unsent]) from error
         unsure = outcome.add(request, result)
         if unsure or outcome.warnings:
             raise _error(outcome, unsure, unsent)
     if outcome.refused:
         raise _error(outcome, (), ())
-    return [outcome.created[number] for number in sorted(outcome.created)]
+    return outcome.created
 
 
 def _did_nothing(error: ServerError) -> bool:
@@ -93,13 +87,13 @@ def _error(outcome: _Outcome, unsure: Sequence[int], unsent: Sequence[int]) -> T
     )
 
 
-def task_requests(client: WkApiClient, wanted: Sequence[ApiTaskParameters]) -> list[Request]:
-    """Divide tasks into requests: each of one task type and one dataset, as the server demands, and not too large.
+def task_requests(client: WkApiClient, wanted: Mapping[int, ApiTaskParameters]) -> list[Request]:
+    """Divide numbered tasks into requests: each of one task type and one dataset, as the server demands, and not too large.
 
     Raises NotOnServerError for a task type that is not there.
     """
     groups: dict[tuple[str, str], list[int]] = {}
-    for number, one in enumerate(wanted):
+    for number, one in wanted.items():
         groups.setdefault((one.task_type_id, one.dataset_id), []).append(number)
     limits = {type_id: request_size(client, type_id) for type_id, _ in groups}
     return [

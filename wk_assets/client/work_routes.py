@@ -95,6 +95,10 @@ class WorkRoutes(ApiSession):
         """Make a project."""
         return self._send("POST", "/projects", ApiProject, json=project)
 
+    def project_list(self) -> list[ApiProject]:
+        """List the projects of the user's teams."""
+        return self._get("/projects", list[ApiProject])
+
     def project_info_by_name(self, *, project_name: str) -> ApiProject:
         """Describe a project."""
         return self._get(f"/projects/byName/{part(project_name)}", ApiProject)
