@@ -24,6 +24,7 @@ _PUBLIC = {
     "DataFormat": "wk_assets.properties.layer_properties",
     "Dataset": "wk_assets.dataset.dataset",
     "DatasetViewConfiguration": "wk_assets.properties.view_configuration",
+    "Datastore": "wk_assets.administration.datastore",
     "Layer": "wk_assets.dataset.layer",
     "LayerCategoryType": "wk_assets.properties.category",
     "LayerViewConfiguration": "wk_assets.properties.view_configuration",
@@ -33,11 +34,19 @@ _PUBLIC = {
     "MeshAttachment": "wk_assets.dataset.attachment",
     "NDBoundingBox": "wk_assets.geometry.bounding_box",
     "NormalizedBoundingBox": "wk_assets.geometry.bounding_box",
+    "Project": "wk_assets.administration.tasks",
+    "RemoteFolder": "wk_assets.administration.remote_folder",
     "SEGMENTATION_CATEGORY": "wk_assets.properties.category",
     "SamplingModes": "wk_assets.geometry.mag_ladder",
     "SegmentIndexAttachment": "wk_assets.dataset.attachment",
     "SegmentationLayer": "wk_assets.dataset.layer",
+    "Task": "wk_assets.administration.tasks",
+    "TaskExperience": "wk_assets.administration.tasks",
+    "TaskStatus": "wk_assets.administration.tasks",
+    "TaskType": "wk_assets.administration.task_type",
+    "Team": "wk_assets.administration.people",
     "TransferMode": "wk_assets.dataset.transfer_mode",
+    "User": "wk_assets.administration.people",
     "Vec3Int": "wk_assets.geometry.vec3_int",
     "VecInt": "wk_assets.geometry.vec3_int",
     "View": "wk_assets.dataset.view",
@@ -62,6 +71,7 @@ __all__ = [
     "DataFormat",
     "Dataset",
     "DatasetViewConfiguration",
+    "Datastore",
     "Layer",
     "LayerCategoryType",
     "LayerViewConfiguration",
@@ -71,10 +81,18 @@ __all__ = [
     "MeshAttachment",
     "NDBoundingBox",
     "NormalizedBoundingBox",
+    "Project",
+    "RemoteFolder",
     "SamplingModes",
     "SegmentIndexAttachment",
     "SegmentationLayer",
+    "Task",
+    "TaskExperience",
+    "TaskStatus",
+    "TaskType",
+    "Team",
     "TransferMode",
+    "User",
     "Vec3Int",
     "VecInt",
     "View",
@@ -84,6 +102,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from wk_assets.administration.datastore import Datastore
+    from wk_assets.administration.people import Team, User
+    from wk_assets.administration.remote_folder import RemoteFolder
+    from wk_assets.administration.task_type import TaskType
+    from wk_assets.administration.tasks import Project, Task, TaskExperience, TaskStatus
     from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
     from wk_assets.dataset.attachment import (
         Attachment,

@@ -18,6 +18,7 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.operations import copy_files
 from wk_assets.operations import rename_layer as renaming
 from wk_assets.storage import exchange as exchanging
+from wk_assets.storage.durable import move_into_place
 from wk_assets.storage.exchange import exchange
 
 BOX = BoundingBox((0, 0, 0), (128, 64, 64))
@@ -87,7 +88,7 @@ def test_what_moves_to_another_file_system_is_copied_first(
     def elsewhere(*_: object) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
 
-    rename = copy_files.move_into_place
+    rename = move_into_place
     monkeypatch.setattr(
         copy_files, "move_into_place", lambda old, new: elsewhere() if old == moved else rename(old, new)
     )
