@@ -37,6 +37,7 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
     noted, indexes = _open_shards_bytes(plan)
     spooled_indexes = indexes > budget_bytes // _INDEXES_PART
     room = budget_bytes - RESIDENT_BYTES - noted - (0 if spooled_indexes else indexes)
+    index_spool_bytes = indexes if spooled_indexes else 0
     nothing = (False,) * len(plan.levels)
     working = _working(plan, nothing, threads, 0)
     loading = threads * _load_bytes(plan.levels[0], access, 0, spooled=False)
@@ -46,7 +47,7 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
             peak = budget_bytes - room + needed
             return MemoryPlan(
                 prefetch=prefetch, spooled=nothing, load_workers=threads, row_workers=threads, peak_bytes=peak,
-                spool_bytes=0, spooled_indexes=spooled_indexes,
+                spool_bytes=index_spool_bytes, spooled_indexes=spooled_indexes,
             )  # fmt: skip
     for narrowest in (_NARROW_COLUMNS, 1):
         for count in range(len(plan.levels) + 1):  # the finest levels have the largest slabs
@@ -65,7 +66,8 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
                 load_workers=loaders,
                 row_workers=workers,
                 peak_bytes=budget_bytes - left + max(loading, working),
-                spool_bytes=sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if out),
+                spool_bytes=index_spool_bytes
+                + sum(level.buffer_bytes for level, out in zip(plan.levels, spooled, strict=True) if out),
                 load_rows=load_rows,
                 columns=columns,
                 spooled_indexes=spooled_indexes,
