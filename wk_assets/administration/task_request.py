@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from wk_assets.client.task_models import ApiTask, ApiTaskCreationResult, ApiTaskParameters
+from wk_assets.client.task_models import ApiCreatedTask, ApiTask, ApiTaskCreationResult, ApiTaskParameters
 from wk_assets.client.wk_api_client import WkApiClient
 from wk_assets.errors import RefusedTask, ServerError, TaskCreationError
 
@@ -40,13 +40,33 @@ class _Outcome:
     def add(self, request: Request, result: ApiTaskCreationResult) -> tuple[int, ...]:
         """Note what came of a request; returns the numbers of the tasks of which the server says nothing."""
         self.warnings += [warning for warning in result.warnings if warning not in self.warnings]
-        for number, key, one in zip(request.numbers, request.keys, result.tasks, strict=False):
+        open_numbers = dict(zip(request.numbers, request.keys, strict=True))
+        for number, one in _numbered(open_numbers, result):
+            key = open_numbers.pop(number)
             if one.success is not None:
                 self.created[number] = one.success
             else:
                 said = one.error or f"the server answered with status {one.status} and no reason"
                 self.refused.append(RefusedTask(number=number, key=key, message=said))
-        return request.numbers[len(result.tasks) :]
+        return tuple(open_numbers)
+
+
+def _numbered(asked: Mapping[int, str | None], result: ApiTaskCreationResult) -> list[tuple[int, ApiCreatedTask]]:
+    """Say which task each outcome is of: by the key that comes back with it, else by its place.
+
+    Nothing promises that tasks of files come back in the order of the files.
+    """
+    by_key = {key: number for number, key in asked.items() if key}
+    matched: dict[int, ApiCreatedTask] = {}
+    others: list[ApiCreatedTask] = []
+    for one in result.tasks:
+        number = by_key.pop((one.success.creation_info if one.success else None) or "", None)
+        if number is None:
+            others.append(one)
+        else:
+            matched[number] = one
+    rest = [number for number in asked if number not in matched]
+    return [*matched.items(), *zip(rest, others, strict=False)]
 
 
 def send_requests(requests: Sequence[Request]) -> dict[int, ApiTask]:
