@@ -44,7 +44,7 @@ def peer(*arguments: str | Path) -> None:
 def voxels(shape: tuple[int, int, int] = (120, 90, 20)) -> NDArray[Any]:
     """Give voxels x, y, z that are no noise: medians of them are telling."""
     x, y, z = np.indices(shape)
-    return ((x * 3 + y * 5 + z * 11) % 251 + (x // 16 + y // 16) % 5).astype(np.uint8)
+    return np.asarray((x * 3 + y * 5 + z * 11) % 251 + (x // 16 + y // 16) % 5, np.uint8)
 
 
 def require_equal(command: Command, ours: Path, theirs: Path) -> None:

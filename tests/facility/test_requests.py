@@ -17,6 +17,7 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.operations.compression import FALLBACK_LEVEL
+from wk_assets.readers.volume import SourceSelection
 
 Configured = Callable[..., Configuration]
 
@@ -49,7 +50,7 @@ def test_a_layer_is_requested_as_it_was_registered_and_configured(configured: Co
     assert request.array.chunk_shape == Vec3Int(16, 16, 16)
     assert request.array.shard_shape == Vec3Int(64, 64, 32)
     assert request.array.zstd_level is None
-    assert request.source is not None
+    assert isinstance(request.source, SourceSelection)
     assert request.source.root == run == source_folder(configuration, entry)
     assert [file.name for file in request.source.files] == ["labels_z0.tif", "labels_z1.tif", "labels_z2.tif"]
     assert request.source.axes == "yx"

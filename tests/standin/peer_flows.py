@@ -270,7 +270,7 @@ def mag_upload(state: State) -> None:
 
 
 def wk_executor() -> Any:
-    from cluster_tools import get_executor
+    from cluster_tools import get_executor  # type: ignore[import-not-found, unused-ignore]
 
     return get_executor("sequential")
 

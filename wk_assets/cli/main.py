@@ -29,8 +29,8 @@ from wk_assets.cli.screen import complain, remark
 from wk_assets.cli.standin import standin
 from wk_assets.cli.status import status
 from wk_assets.cli.ui import ui
-from wk_assets.cli.upsample import upsample
 from wk_assets.cli.upload import upload
+from wk_assets.cli.upsample import upsample
 from wk_assets.cli.verify import verify
 from wk_assets.errors import WkAssetsError
 

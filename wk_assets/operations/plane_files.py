@@ -86,7 +86,7 @@ class PlaneFile:
             os.fsync(self._descriptor)
 
     def _write_all(self, data: NDArray[np.uint8], offset: int) -> None:
-        view = memoryview(data)
+        view = data.data  # a view that the operating system takes as it is
         while view:
             written = os.pwrite(self._descriptor, view, offset)
             view, offset = view[written:], offset + written

@@ -253,7 +253,7 @@ def checksum_of(path: Path) -> tuple[int, int]:
 
 
 def _write_all(descriptor: int, data: bytes | NDArray[np.uint8], offset: int) -> None:
-    view = memoryview(data)
+    view = memoryview(data) if isinstance(data, bytes) else data.data
     while view:
         written = os.pwrite(descriptor, view, offset)
         offset += written
