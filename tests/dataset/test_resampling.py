@@ -23,6 +23,7 @@ from wk_assets.errors import (
     NotInDatasetError,
     PlanError,
     ReadOnlyError,
+    ShardMissingError,
 )
 from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
 from wk_assets.geometry.mag import Mag
@@ -196,6 +197,19 @@ def test_what_is_there_is_only_made_anew_on_demand(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read(layer, name), expected)
 
 
+@pytest.mark.parametrize("with_threads", [False, True])
+def test_mags_that_can_not_be_filled_are_no_mags_of_the_layer(tmp_path: Path, with_threads: bool) -> None:  # noqa: FBT001  # a parameter
+    layer, _ = layer_in(tmp_path / "d")
+    shard = next(path for path in sorted((Path(layer.get_mag(1).path) / "c").rglob("*")) if path.is_file())
+    shard.unlink()
+
+    with pytest.raises(ShardMissingError, match=str(shard)), ThreadPoolExecutor(1) as pool:
+        layer.downsample(coarsest_mag=Mag(4), executor=pool if with_threads else None, **CUT)
+
+    assert names(layer) == names(Dataset.open(tmp_path / "d").get_layer("layer")) == ["1"]
+    assert sorted(path.name for path in Path(layer.path).iterdir() if path.is_dir()) == ["1"]
+
+
 @pytest.mark.parametrize("mags", [[Mag(4), Mag(2)], [Mag(2), Mag(2)], [Mag("2-2-1"), Mag("4-4-2"), Mag("8-8-1")]])
 def test_mags_in_no_order_are_refused(tmp_path: Path, mags: list[Mag]) -> None:
     layer, _ = layer_in(tmp_path / "d", size=(20, 10, 6))
@@ -260,7 +274,7 @@ def test_time_series_and_channels_are_made_smaller_position_by_position(tmp_path
         np.testing.assert_array_equal(found[t], expected)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     corner=st.tuples(*[st.integers(0, edge - 1) for edge in SIZE]),
     size=st.tuples(*[st.integers(1, 20)] * 3),

@@ -1,5 +1,8 @@
 """Whole mags in one pass of the engine: the files of a layer that is made tile by tile, from a source in any format."""
 
+import os
+import socket
+import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -184,6 +187,28 @@ def test_a_pass_that_fails_leaves_the_empty_array_and_nothing_else(tmp_path: Pat
         )
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
     assert not target.read_box(target.info.box).any()
+
+
+def test_what_a_killed_pass_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    source, layer_box, box = small(tmp_path)
+    ended = subprocess.run(["/bin/sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
+    host = socket.gethostname()
+    dead = tmp_path / f".2.made-{host}-{ended.stdout.strip()}"
+    living, elsewhere = tmp_path / f".2.made-{host}-{os.getppid()}", tmp_path / ".2.made-elsewhere-1"
+    for folder in (dead, living, elsewhere):
+        (folder / "2").mkdir(parents=True)
+
+    downsample_mags(
+        source,
+        [(Mag(2), empty(tmp_path / "2", source, box, Mag(2)))],
+        source_mag=Mag(1),
+        layer_box=layer_box,
+        mode=DownsamplingMode.MEDIAN,
+        fresh=True,
+        compute=COMPUTE,
+    )
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, elsewhere.name, "2"])
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ Mags of a layer that was imported (its ledger keeps them) are published: they ar
 from the next finer one. All others are filled in place.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from wk_assets.operations.interpolation import downsampling_mode
 from wk_assets.operations.layer_request import ProgressListener
 from wk_assets.operations.remake_mags import keeping_record, plan_remake, run_remake
 from wk_assets.operations.resample_pyramid import downsample_mags, upsample_mags
-from wk_assets.operations.resampling_ladder import coarser_mags, finer_mags
+from wk_assets.operations.resampling_ladder import check_ascending, coarser_mags, finer_mags, ladder_order
 from wk_assets.storage.mag_array import Zarr3Config
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ResampledLayer(LayerMags):
         """
         del force_sampling_scheme
         start = from_mag_view.mag if from_mag is None and from_mag_view is not None else from_mag
-        start = max(self.mags, key=_ladder_order) if start is None and self.mags else start
+        start = max(self.mags, key=ladder_order) if start is None and self.mags else start
         if start is None:
             raise NotInDatasetError(f"layer {self.name!r} has no mag to be downsampled; add one, or pass from_mag_view")
         mags = coarser_mags(
@@ -262,28 +263,27 @@ class ResampledLayer(LayerMags):
         """Make these finer mags from `from_mag`, each by repeating its voxels. Raises what `upsample` raises."""
         source = self._source(from_mag, from_mag_view)
         for mag in target_mags:
-            _check_order(mag, [from_mag])
+            check_ascending(mag, [from_mag])
         self._check_targets(target_mags, allow_overwrite=False)
         if target_mags and self._is_kept():
             raise PlanError(
                 f"layer {self.name!r} was imported: its coarser mags are made from mag {self.get_finest_mag().mag}, so a finer "
                 "one can not be added to it. Add another layer, and pass this one's mag as from_mag_view"
             )
-        targets = [
-            (mag, self.add_mag(mag, chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress).array)
-            for mag in target_mags
-        ]
-        upsample_mags(
-            source.array,
-            targets,
-            source_mag=from_mag,
-            layer_box=self.normalized_bounding_box,
-            fresh=True,
-            executor=executor,
-            buffer_shape=_shape(buffer_shape),
-            compute=compute,
-            listener=listener,
-        )
+        for mag in target_mags:
+            self.add_mag(mag, chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
+        with self._dropped_on_error(target_mags):
+            upsample_mags(
+                source.array,
+                [(mag, self.get_mag(mag).array) for mag in target_mags],
+                source_mag=from_mag,
+                layer_box=self.normalized_bounding_box,
+                fresh=True,
+                executor=executor,
+                buffer_shape=_shape(buffer_shape),
+                compute=compute,
+                listener=listener,
+            )
 
     # ------------------------------------------------------------------ within
 
@@ -306,7 +306,7 @@ class ResampledLayer(LayerMags):
     ) -> None:
         mode = downsampling_mode(interpolation_mode, self.category)
         source = self._source(from_mag, from_mag_view)
-        _check_order(from_mag, mags)
+        check_ascending(from_mag, mags)
         self._check_targets(mags, allow_overwrite=allow_overwrite)
         if self._is_kept():
             if from_mag_view is not None or only_setup or (chunk_shape, shard_shape) != (None, None):
@@ -316,27 +316,34 @@ class ResampledLayer(LayerMags):
                 )
             self._remake(mags, None if interpolation_mode == "default" else mode, None, compute, listener)
             return
-        fresh = not any(mag in self.mags for mag in mags)
-        targets = []
-        for mag in mags:
-            view = self.mags.get(mag)
-            if view is None:
-                view = self.add_mag(mag, chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
-            targets.append((mag, view.array))
+        new = [mag for mag in mags if mag not in self.mags]
+        for mag in new:
+            self.add_mag(mag, chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
         if only_setup:
             return
-        downsample_mags(
-            source.array,
-            targets,
-            source_mag=from_mag,
-            layer_box=self.normalized_bounding_box,
-            mode=mode,
-            fresh=fresh,
-            executor=executor,
-            buffer_shape=_shape(buffer_shape),
-            compute=compute,
-            listener=listener,
-        )
+        with self._dropped_on_error(new):
+            downsample_mags(
+                source.array,
+                [(mag, self.get_mag(mag).array) for mag in mags],
+                source_mag=from_mag,
+                layer_box=self.normalized_bounding_box,
+                mode=mode,
+                fresh=len(new) == len(mags),
+                executor=executor,
+                buffer_shape=_shape(buffer_shape),
+                compute=compute,
+                listener=listener,
+            )
+
+    @contextmanager
+    def _dropped_on_error(self, mags: Sequence[Mag]) -> Iterator[None]:
+        """Take new mags out of the layer again if they can not be filled: half of a mag looks like a whole one."""
+        try:
+            yield
+        except BaseException:
+            for mag in mags:
+                self.delete_mag(mag)
+            raise
 
     def _remake(
         self,
@@ -388,19 +395,5 @@ class ResampledLayer(LayerMags):
         return {mag for layer in dataset.layers.values() for mag in layer.mags}
 
 
-def _check_order(from_mag: Mag, mags: Sequence[Mag]) -> None:
-    chain = [from_mag, *mags]
-    for fine, coarse in zip(chain, mags, strict=False):
-        if fine == coarse or any(b % a for a, b in zip(fine.to_vec3_int(), coarse.to_vec3_int(), strict=True)):
-            raise PlanError(
-                f"mag {coarse} can not be made from mag {fine}: each mag must be a multiple of the one before, in ascending "
-                f"order, not {', '.join(mag.to_layer_name() for mag in chain)}"
-            )
-
-
 def _shape(shape: Shape | None) -> Vec3Int | None:
     return None if shape is None else Vec3Int.from_vec_or_int(shape)
-
-
-def _ladder_order(mag: Mag) -> tuple[int, tuple[int, int, int]]:
-    return mag.max_dim, mag.to_tuple()

@@ -4,7 +4,9 @@ Faster than tiles (`tile_pass`), since every voxel is read once whatever the num
 and byte by byte. The arrays are built beside the empty ones and take their names when they are whole.
 """
 
+import glob
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,8 @@ from wk_assets.storage.mag_array import MagArray
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.shard import ShardEntry
 from wk_assets.storage.sharded_array import ShardedArray
+
+_STAGING = ".made-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,9 @@ def run_array_pass(plan: ArrayPassPlan, *, listener: ProgressListener | None = N
 
     Raises StorageError, and what reading raises; the empty arrays stay then.
     """
-    staging = plan.targets[0].path.parent / f".{plan.targets[0].path.name}.made-{os.getpid()}"
+    first = plan.targets[0].path
+    staging = first.parent / f".{first.name}{_STAGING}{socket.gethostname()}-{os.getpid()}"
+    remove_leftovers(first)
     remove_tree(staging)
     shards: list[list[ShardEntry]] = [[] for _ in plan.targets]
     positions = plan.pyramid.positions()
@@ -115,6 +121,25 @@ def run_array_pass(plan: ArrayPassPlan, *, listener: ProgressListener | None = N
             _publish(staging / level.mag.to_layer_name(), target.path, whole)
     finally:
         remove_tree(staging)
+
+
+def remove_leftovers(array_path: Path) -> None:
+    """Remove what passes left beside an array that were killed on this machine."""
+    start = f".{array_path.name}{_STAGING}{socket.gethostname()}-"
+    for leftover in array_path.parent.glob(f"{glob.escape(start)}*"):
+        pid = leftover.name.removeprefix(start)
+        if pid.isdigit() and not _lives(int(pid)):
+            remove_tree(leftover)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _publish(built: Path, place: Path, shards: Sequence[ShardEntry]) -> None:

@@ -19,6 +19,7 @@ from wk_assets.operations.layer_plan import LayerPlan, MagPlan, PassPlan, Planne
 from wk_assets.operations.layer_record import LayerRecord
 from wk_assets.operations.layer_request import ArraySettings, LayerRequest
 from wk_assets.operations.resample_layer import box_with_axes, plan_downsampling
+from wk_assets.operations.resampling_ladder import ladder_order
 from wk_assets.operations.tile_sources import affected_by
 from wk_assets.storage.sharded_array import ShardedArray
 from wk_assets.storage.stored_array import StoredArray
@@ -42,7 +43,7 @@ def stored_layer_request(
         source=None,
         voxel_size=record.voxel_size,
         # mags that are there stay in the ladder, asked for or not: they are the parents of those that are
-        mags=tuple(sorted({*mags, *(one.to_mag() for one in record.mags)}, key=_ladder_order)),
+        mags=tuple(sorted({*mags, *(one.to_mag() for one in record.mags)}, key=ladder_order)),
         mode=record.mode if mode is None else mode,
         topleft=record.box.topleft,
         array=ArraySettings(
@@ -136,7 +137,3 @@ def _in_part(
 
 def _in_mag(box: BoundingBox, mag: Mag) -> BoundingBox:
     return box.align_with_mag(mag, ceil=True).in_mag(mag)
-
-
-def _ladder_order(mag: Mag) -> tuple[int, tuple[int, int, int]]:
-    return mag.max_dim, mag.to_tuple()

@@ -11,7 +11,12 @@ from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.array_pass import plan_downsampling_pass, plan_upsampling_pass, run_array_pass
+from wk_assets.operations.array_pass import (
+    plan_downsampling_pass,
+    plan_upsampling_pass,
+    remove_leftovers,
+    run_array_pass,
+)
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_request import ProgressListener
 from wk_assets.operations.resample_layer import plan_downsampling, plan_upsampling, run_resampling
@@ -67,6 +72,8 @@ def downsample_mags(
     changed it goes tile by tile, and then `fresh` says that zeros need not be written. Raises PlanError, StorageError.
     """
     compute = compute or Compute.of_this_machine()
+    for _, target in targets:
+        remove_leftovers(target.path)
     if fresh and executor is None and buffer_shape is None and changed is None:
         one_pass = plan_downsampling_pass(
             source, targets, source_mag=source_mag, layer_box=layer_box, mode=mode, compute=compute

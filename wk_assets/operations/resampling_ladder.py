@@ -54,6 +54,22 @@ def finer_mags(
     return (*reversed(between), finest)
 
 
+def check_ascending(from_mag: Mag, mags: Sequence[Mag]) -> None:
+    """Raise PlanError unless each mag is a multiple of the one before, and another one."""
+    chain = [from_mag, *mags]
+    for fine, coarse in zip(chain, mags, strict=False):
+        if fine == coarse or not _divides(fine, coarse):
+            raise PlanError(
+                f"mag {coarse} can not be made from mag {fine}: each mag must be a multiple of the one before, in ascending "
+                f"order, not {', '.join(mag.to_layer_name() for mag in chain)}"
+            )
+
+
+def ladder_order(mag: Mag) -> tuple[int, tuple[int, int, int]]:
+    """Return what sorts mags from fine to coarse, of two with the same greatest factor in a fixed order."""
+    return mag.max_dim, mag.to_tuple()
+
+
 def _doublings_in_plane(finest: Mag, from_mag: Mag) -> Iterator[Mag]:
     """Yield the mags between two of the same z; a ladder by the greatest factor would miss those below z."""
     factors = finest.to_vec3_int() * (2, 2, 1)
