@@ -275,6 +275,18 @@ def test_an_ozx_is_a_zip_that_is_not_deflated_and_begins_with_its_metadata(datas
     assert read_group(path)["1"].shards == (1, 32, 32, 32)
 
 
+def test_another_program_reads_an_ozx(dataset: Path, voxels: dict[str, NDArray[Any]], tmp_path: Path) -> None:
+    import ngff_zarr
+
+    path = export(dataset, "em", tmp_path / "em.ozx", ExportFormat.OZX)
+
+    assert ngff_zarr.read_ozx_json_first(str(path))
+    image = ngff_zarr.from_ngff_zarr(str(path), validate=True, version="0.5").images[0]
+    assert [image.scale[axis] for axis in "xyz"] == [11.0, 12.0, 30.0]
+    assert [image.translation[axis] for axis in "xyz"] == [5 * 11.0, 6 * 12.0, 7 * 30.0]
+    np.testing.assert_array_equal(np.asarray(image.data), zyx(voxels["em"]))
+
+
 def test_an_ozx_of_the_same_layer_has_the_same_bytes(dataset: Path, tmp_path: Path) -> None:
     one, other = (export(dataset, "wkw", tmp_path / name, ExportFormat.OZX) for name in ("a.ozx", "b.ozx"))
 
