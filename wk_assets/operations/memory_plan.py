@@ -22,7 +22,10 @@ from wk_assets.operations.pyramid_plan import RESIDENT_BYTES, STORED_BLOCK_BYTES
 from wk_assets.readers.volume import RowAccess
 
 _PACKED_BYTES = 1 << 20  # chunks that one worker packs together, and a coder
-_NARROW_COLUMNS = 4096  # a spool is read in runs of this many voxels before more levels are spooled instead
+_NARROW_COLUMNS = 4096  # windows no narrower than this, before more levels are spooled instead
+_NARROWER_COLUMNS = (
+    1024  # and no narrower than this, before threads are given up: a spool is read in runs of so many voxels
+)
 _LARGEST_WINDOW_BYTES = 64 << 20  # of rows of an image: larger ones gain nothing
 _OPEN_SHARD_BYTES = 600  # a builder, its key, its place in dicts, what is noted of it, beside its index
 _INDEXES_PART = 8  # indexes of open shards may take this part of the budget before they are spooled
@@ -49,13 +52,13 @@ def fit_memory(plan: PyramidPlan, *, threads: int, budget_bytes: int, access: Ro
                 prefetch=prefetch, spooled=nothing, load_workers=threads, row_workers=threads, peak_bytes=peak,
                 spool_bytes=index_spool_bytes, spooled_indexes=spooled_indexes,
             )  # fmt: skip
-    for narrowest in (_NARROW_COLUMNS, 1):
+    for narrowest, fewest in ((_NARROW_COLUMNS, threads), (_NARROWER_COLUMNS, threads), (_NARROWER_COLUMNS, 1), (1, 1)):
         for count in range(len(plan.levels) + 1):  # the finest levels have the largest slabs
             spooled = tuple(number < count for number in range(len(plan.levels)))
             left = room - _held(plan, spooled, prefetch=False)
             found = (
                 _fit_loading(plan, access, threads, left, spooled=count > 0),
-                _fit_working(plan, spooled, threads, left, narrowest),
+                _fit_working(plan, spooled, range(threads, fewest - 1, -1), left, narrowest),
             )
             if found[0] is None or found[1] is None:
                 continue
@@ -84,9 +87,8 @@ def _fit_loading(
     if access is None or not spooled:
         loaders = min(threads, room // max(1, whole))
         return (loaders, 0, loaders * whole) if loaders > 0 else None
-    loaders = min(threads, room // 2 // max(1, whole))
-    if loaders > 0:
-        return loaders, 0, loaders * whole
+    if threads * whole <= room // 2:
+        return threads, 0, threads * whole
     row_bytes = _row_bytes(level)
     for loaders in range(threads, 0, -1):
         rows = (
@@ -102,11 +104,11 @@ def _fit_loading(
 
 
 def _fit_working(
-    plan: PyramidPlan, spooled: tuple[bool, ...], threads: int, room: int, narrowest: int
+    plan: PyramidPlan, spooled: tuple[bool, ...], choices: range, room: int, narrowest: int
 ) -> tuple[int, int, int] | None:
     """Return workers, columns that each works on (0: all), and what they hold; None if nothing fits."""
     width = plan.levels[0].buffer_shape[3]
-    for workers in range(threads, 0, -1):
+    for workers in choices:
         columns = 0
         while True:
             needed = _working(plan, spooled, workers, columns)
