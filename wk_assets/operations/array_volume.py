@@ -162,7 +162,7 @@ class ArrayVolume:
     def fill(self, z: int, at: tuple[int, ...], first_row: int, out: NDArray[Any]) -> SliceRecord:
         """Fill `out` (c, rows, x) with the rows from `first_row` on, a block at a time."""
         rows = (first_row, first_row + out.shape[1])
-        for y, x in _pieces(self, (z, z + 1), rows):
+        for y, x in pieces_of(self, (z, z + 1), rows):
             out[:, y[0] - first_row : y[1] - first_row, slice(*x)] = self.read_block(at, (z, z + 1), y, x)[:, 0]
         return SliceRecord(z=z)
 
@@ -214,7 +214,7 @@ class BlockSource:
                 partial(self._load, z, y, x),
                 x=(x[0] + corner.x, x[1] + corner.x),
             )
-            for y, x in _pieces(self._reader, z, (0, size.y))
+            for y, x in pieces_of(self._reader, z, (0, size.y))
         ]
 
     def _load(self, z: Range, y: Range, x: Range, out: NDArray[Any]) -> tuple[SliceFact, ...]:
@@ -240,7 +240,7 @@ def _plain(value: Any) -> int | float:
     return plain
 
 
-def _pieces(reader: ReadsBlocks, z: Range, y: Range) -> Iterator[tuple[Range, Range]]:
+def pieces_of(reader: ReadsBlocks, z: Range, y: Range) -> Iterator[tuple[Range, Range]]:
     """Cut rows `y` at the borders of chunks, and a row of chunks by columns where it is more than a block."""
     shape, size = reader.block_shape, reader.description.size
     voxel_bytes = reader.description.channels * reader.description.dtype.itemsize

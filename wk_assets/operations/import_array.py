@@ -18,6 +18,7 @@ import numpy as np
 from wk_assets.errors import AlreadyThereError
 from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.operations.array_request import array_info
+from wk_assets.operations.array_volume import ReadsBlocks, pieces_of
 from wk_assets.operations.change_properties import change_properties
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.import_request import ImportRequest
@@ -214,7 +215,12 @@ def _fill(
                 elif rows > 0:
                     reader.open_rows(z, at).read(first_row, window[:, z - first_z])
 
-            list(pool.map(load, slices))
+            if isinstance(reader, ReadsBlocks):  # its chunks are decoded once, not for every slice
+                for y, x in pieces_of(reader, (slices.start, slices.stop), (first_row, first_row + rows)):
+                    block = reader.read_block(at, (slices.start, slices.stop), y, x)
+                    voxels[:, : len(slices), y[0] - first_row : y[1] - first_row, slice(*x)] = block
+            else:
+                list(pool.map(load, slices))
             journal.see(voxels[:, : len(slices), :rows, : described.size.x])
             stored = np.moveaxis(voxels, (1, 3), (3, 1))
             array.write_box(band, stored.reshape(tuple(band.size)))
