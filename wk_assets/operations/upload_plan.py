@@ -25,13 +25,16 @@ _HIDDEN_METADATA = frozenset({".zarray", ".zattrs", ".zgroup"})
 class UploadFile:
     """One file to send: its name on the server, relative to the dataset, and where its bytes are.
 
-    `crc32c`: of all its bytes, where a manifest promises it. `content`: the bytes of a file that lies nowhere.
+    `crc32c`: of all its bytes, where a manifest promises it. `content_key`: what identifies the array that it belongs to (the
+    checksum does not: chunks that end in their own checksum give a shard the same one whatever they hold). `content`: the
+    bytes of a file that lies nowhere.
     """
 
     relative_path: str
     path: Path
     size_bytes: int
     crc32c: int | None = None
+    content_key: str | None = None
     content: bytes | None = None
 
 
@@ -103,16 +106,19 @@ def _layer(dataset_path: Path, layer: LayerProperties) -> tuple[LayerProperties,
 def _array_files(location: Path, target: str) -> Iterator[UploadFile]:
     if not location.is_dir():
         raise NotADatasetError(f"{location} is gone, but datasource-properties.json names it")
-    promised = (
-        {shard.key: shard.crc32c for shard in Manifest.load(location).shards}
-        if (location / MANIFEST_NAME).exists()
-        else {}
-    )
+    manifest = Manifest.load(location) if (location / MANIFEST_NAME).exists() else None
+    promised = {shard.key: shard.crc32c for shard in manifest.shards} if manifest else {}
     for path in _files_below(location):
         key = path.relative_to(location).as_posix()
         size = path.stat().st_size
         if size:
-            yield UploadFile(relative_path=f"{target}/{key}", path=path, size_bytes=size, crc32c=promised.get(key))
+            yield UploadFile(
+                relative_path=f"{target}/{key}",
+                path=path,
+                size_bytes=size,
+                crc32c=promised.get(key),
+                content_key=manifest.content_key if manifest else None,
+            )
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -169,8 +175,8 @@ def _fingerprint(files: list[UploadFile]) -> str:
     for file in sorted(files, key=lambda one: one.relative_path):
         if file.content is not None:
             proof: object = hashlib.sha256(file.content).hexdigest()
-        elif file.crc32c is not None:
-            proof = file.crc32c
+        elif file.content_key is not None:
+            proof = file.content_key
         else:
             proof = file.path.stat().st_mtime_ns
         told.append([file.relative_path, file.size_bytes, proof])
