@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.candidates.task import Answer, Task, answer_task, slices_of
 from benchmarks.candidates.wk_assets_engine import MEMORY_BYTES, layer_request
+from wk_assets.kernels.loading import expect
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layer_plan import plan_layer
 from wk_assets.operations.layer_request import LayerResult
@@ -129,6 +130,7 @@ def load_kernels(task: Task) -> float:
 
 def work(task: Task) -> Answer:
     """Load, then measure."""
+    expect(1 << 40)  # compiled kernels, whatever they are worth
     loading = load_kernels(task)
     accounts = Accounts()
     missing = accounts.install()
