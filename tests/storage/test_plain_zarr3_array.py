@@ -97,6 +97,20 @@ class TestGzipInShardsWithDots(_Plain):
 # Arrays of others
 
 
+@pytest.mark.parametrize("kept", [0, 10, 0.5, -1])
+def test_a_blosc_chunk_that_was_cut_off_is_named_and_never_read(tmp_path: Path, kept: float) -> None:
+    codec = zarr.codecs.BloscCodec(cname="lz4", typesize=1)
+    theirs = zarr.create_array(tmp_path / "1", shape=(8, 8, 8), chunks=(8, 8, 8), dtype="uint8", compressors=[codec])
+    theirs[...] = values("uint8", (8, 8, 8), 3)
+    array = PlainZarr3Array.open(tmp_path / "1", {"x": 0, "y": 1, "z": 2})
+    (chunk,) = (path for path in (tmp_path / "1" / "c").rglob("*") if path.is_file())
+    data = chunk.read_bytes()
+    chunk.write_bytes(data[: int(len(data) * kept) if isinstance(kept, float) else kept])
+
+    with pytest.raises(ShardCorruptError, match="can not be decoded"):
+        array.read_box(box_of(array))
+
+
 def box_of(array: MagArray) -> NormalizedBoundingBox:
     """Give the whole array."""
     return array.info.box

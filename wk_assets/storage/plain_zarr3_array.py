@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
 from zarr.core.metadata import ArrayV3Metadata
 from zarr.storage import LocalStore, StorePath
 
@@ -31,7 +32,7 @@ from wk_assets.storage.mag_box import check_box, check_voxels, inside_array, win
 from wk_assets.storage.manifest import FileStamp
 from wk_assets.storage.new_array import make_array_directory
 from wk_assets.storage.plain_zarr3_json import compression_of, in_todays_words, metadata_of
-from wk_assets.storage.zarr_stores import ReplacingStore, SnapshotStore
+from wk_assets.storage.zarr_stores import BloscStore, ReplacingStore, SnapshotStore
 
 _METADATA = "zarr.json"
 _MANY_CHUNKS = 256
@@ -112,11 +113,15 @@ class PlainZarr3Array:
         cells = _cells(array, start, stop)
         if array.shards is None:
             if not self._is_sparse(array, start, stop):
-                self._read(_on(array, LocalStore(self._path, read_only=True)), start, stop, found)
+                self._read(_on(array, _chunk_store(array, self._path)), start, stop, found)
                 return voxels
             stored = set(self._stored_cells(array))
             cells = (cell for cell in cells if cell[0] in stored)
         for _, first, last in cells:
+            if array.shards is None:
+                window = tuple(slice(a - s, b - s) for a, b, s in zip(first, last, start, strict=True))
+                self._read(_on(array, _chunk_store(array, self._path)), first, last, found[window])
+                continue
             with SnapshotStore(self._path) as store:
                 window = tuple(slice(a - s, b - s) for a, b, s in zip(first, last, start, strict=True))
                 self._read(_on(array, store), first, last, found[window])
@@ -263,6 +268,12 @@ def _reopened(
     read_only: bool,  # noqa: FBT001  # called by pickle
 ) -> PlainZarr3Array:
     return PlainZarr3Array(path, axis_order, additional_axes, read_only=read_only)
+
+
+def _chunk_store(array: "zarr.Array[Any]", path: Path) -> LocalStore:
+    """Return the store of unsharded chunks; blosc alone needs to be guarded, other codecs notice what is missing."""
+    codecs = array.metadata.codecs if isinstance(array.metadata, ArrayV3Metadata) else ()
+    return BloscStore(path) if codecs and isinstance(codecs[-1], BloscCodec) else LocalStore(path, read_only=True)
 
 
 def _on(array: "zarr.Array[Any]", store: LocalStore) -> "zarr.Array[Any]":

@@ -13,9 +13,8 @@ import zstandard
 from numpy.typing import NDArray
 
 from wk_assets.errors import PropertiesError, ShardCorruptError
+from wk_assets.storage.blosc_buffer import check_blosc
 from wk_assets.storage.zarr2_metadata import ZSTD_LEVEL, Zarr2Metadata
-
-_BLOSC_HEADER_BYTES = 16
 
 
 class Zarr2ChunkCodec:
@@ -57,7 +56,7 @@ class Zarr2ChunkCodec:
                 data = zstandard.ZstdDecompressor().decompress(data, max_output_size=metadata.chunk_bytes)
             for codec in reversed(self._others):
                 if codec.codec_id == "blosc":
-                    _check_blosc(data)
+                    check_blosc(bytes(memoryview(data)))
                 data = codec.decode(data)
             raw = data.tobytes() if isinstance(data, np.ndarray) else data
             flat = np.frombuffer(raw, metadata.dtype)
@@ -67,17 +66,6 @@ class Zarr2ChunkCodec:
                 f"{where}: no chunk of shape {list(metadata.chunks)} and type {metadata.dtype.name} ({error}); restore the "
                 "file from a copy, or write its voxels anew"
             ) from error
-
-
-def _check_blosc(data: Any) -> None:
-    """Raise ValueError for a buffer that was cut off: c-blosc believes its header, and would read on behind the end.
-
-    Source: the header of c-blosc 1, whose last four bytes are the length of the buffer.
-    """
-    size_bytes = memoryview(data).nbytes
-    said = int.from_bytes(bytes(memoryview(data)[12:16]), "little") if size_bytes >= _BLOSC_HEADER_BYTES else None
-    if said != size_bytes:
-        raise ValueError(f"blosc data of {size_bytes} bytes, its header says {said}")
 
 
 def _numcodec(configuration: Mapping[str, Any], source: str) -> Any:

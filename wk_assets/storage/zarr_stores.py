@@ -16,6 +16,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.core.buffer.core import default_buffer_prototype
 from zarr.storage import LocalStore
 
+from wk_assets.storage.blosc_buffer import check_blosc
 from wk_assets.storage.durable import make_directory, storage_refusals, sync_directory
 
 
@@ -63,6 +64,22 @@ class SnapshotStore(LocalStore):
             return None
         data = await asyncio.to_thread(_read, file.fileno(), byte_range)
         return (prototype or default_buffer_prototype()).buffer.from_bytes(data)
+
+
+class BloscStore(LocalStore):
+    """Read files that hold one blosc buffer each, and refuse those that were cut off: c-blosc would read on behind their end."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, read_only=True)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Return bytes of a file, None if there is none. Raises ValueError for a buffer of another length than it says."""
+        data = await super().get(key, prototype or default_buffer_prototype(), byte_range)
+        if data is not None and byte_range is None:
+            check_blosc(data.to_bytes())
+        return data
 
 
 def _read(descriptor: int, byte_range: ByteRequest | None) -> bytes:
