@@ -10,6 +10,7 @@ from tests.administration.conftest import Server
 from wk_assets.administration.people import Team
 from wk_assets.administration.remote_folder import FolderMetadata, RemoteFolder
 from wk_assets.client.context import current_context, server_context
+from wk_assets.client.live_metadata import MetadataValue
 from wk_assets.errors import InputError, NotOnServerError, RequestRefusedError, UnknownNameError
 
 
@@ -170,7 +171,8 @@ def test_several_keys_are_one_change(server: Server) -> None:
     folder.metadata["kept"] = "k"
     before = server.requests("PUT", folder.id)
 
-    folder.metadata.update({"a": 1, "kept": "new"}, b=2)
+    changes: dict[str, MetadataValue] = {"a": 1, "kept": "new"}
+    folder.metadata.update(changes, b=2)
     assert server.requests("PUT", folder.id) == before + 1
     assert list(folder.metadata.items()) == [("kept", "new"), ("a", 1), ("b", 2)]
 
