@@ -127,3 +127,21 @@ class LayerOwner(Protocol):
     def reload(self) -> None:
         """Read the dataset's metadata anew."""
         ...
+
+
+class LayerWithMags(Protocol):
+    """What another layer must offer so that this one's mags can be aligned with it."""
+
+    @property
+    def mags(self) -> Mapping[Mag, object]:
+        """Its mags."""
+        ...
+
+
+class DatasetWithLayers(Protocol):
+    """What another dataset must offer so that the mags of this one's layers can be aligned with it."""
+
+    @property
+    def layers(self) -> Mapping[str, LayerWithMags]:
+        """Its layers by name."""
+        ...

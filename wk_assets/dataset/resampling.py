@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wk_assets.dataset.layer_mags import LayerMags
 from wk_assets.dataset.mag_view import MagView
+from wk_assets.dataset.owners import DatasetWithLayers
 from wk_assets.dataset.view_region import Shape
 from wk_assets.errors import AlreadyThereError, NotInDatasetError, PlanError, ReadOnlyError
 from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
@@ -26,9 +27,6 @@ from wk_assets.operations.remake_mags import keeping_record, plan_remake, run_re
 from wk_assets.operations.resample_pyramid import downsample_mags, upsample_mags
 from wk_assets.operations.resampling_ladder import check_ascending, coarser_mags, finer_mags, ladder_order
 from wk_assets.storage.mag_array import Zarr3Config
-
-if TYPE_CHECKING:
-    from wk_assets.dataset.opened_dataset import OpenedDataset
 
 
 class ResampledLayer(LayerMags):
@@ -49,7 +47,7 @@ class ResampledLayer(LayerMags):
         interpolation_mode: str = "default",
         compress: bool | Zarr3Config = True,
         sampling_mode: str | SamplingMode = SamplingMode.ANISOTROPIC,
-        align_with_other_layers: "bool | OpenedDataset" = True,
+        align_with_other_layers: bool | DatasetWithLayers = True,
         buffer_shape: Shape | None = None,
         chunk_shape: Shape | None = None,
         shard_shape: Shape | None = None,
@@ -212,7 +210,7 @@ class ResampledLayer(LayerMags):
         finest_mag: Mag = Mag(1),  # noqa: B008  # immutable
         compress: bool | Zarr3Config = True,
         sampling_mode: str | SamplingMode = SamplingMode.ANISOTROPIC,
-        align_with_other_layers: "bool | OpenedDataset" = True,
+        align_with_other_layers: bool | DatasetWithLayers = True,
         buffer_shape: Shape | None = None,
         chunk_shape: Shape | None = None,
         shard_shape: Shape | None = None,
@@ -388,7 +386,7 @@ class ResampledLayer(LayerMags):
     def _box(self) -> BoundingBox:
         return BoundingBox.from_ndbbox(self.bounding_box)
 
-    def _mags_to_align_with(self, aligned: "bool | OpenedDataset") -> Collection[Mag]:
+    def _mags_to_align_with(self, aligned: bool | DatasetWithLayers) -> Collection[Mag]:
         if aligned is False:
             return ()
         dataset = self.dataset if aligned is True else aligned
