@@ -18,7 +18,7 @@ from wk_assets.properties.dataset_properties import FILE_NAME
 
 pytestmark = pytest.mark.usefixtures("strace")
 
-EVERY = 29  # of how many moments one is looked at by default
+EVERY = 41  # of how many moments one is looked at by default
 
 
 def moments(disk: Disk, logs: list[Path], *, every: int, first: int = 0) -> Iterator[tuple[int, dict[str, bytes]]]:

@@ -16,7 +16,7 @@ from tests.operations.strace_lab import Point
 pytestmark = pytest.mark.usefixtures("strace")
 
 FAULTS = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
-EVERY = 24  # of how many calls one is taken by default
+EVERY = 33  # of how many calls one is taken by default
 
 
 def disturb_and_finish(
