@@ -107,3 +107,12 @@ def test_work_is_told_by_month(server: Server) -> None:
     assert logged.duration_in_seconds == 60
     assert logged.month in range(1, 13)
     assert User.get_current_user().get_logged_times() == []
+
+
+def test_of_two_teams_of_one_name_none_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = [Team(id=one, name="twin", organization_id="o") for one in ("a1", "b2")]
+    monkeypatch.setattr(Team, "get_list", classmethod(lambda cls: twins))
+
+    with pytest.raises(UnknownNameError, match="several teams of the name 'twin'; take one by its id: a1, b2"):
+        Team.get_by_name("twin")
+    assert Team.meant_by("b2") == twins[1]

@@ -9,7 +9,7 @@ from tests.administration.conftest import Server
 from wk_assets.administration import task_request
 from wk_assets.administration.task_listing import tasks_of_project
 from wk_assets.administration.task_request import file_groups
-from wk_assets.administration.task_type import TaskType, TracingType
+from wk_assets.administration.task_type import TaskType
 from wk_assets.administration.tasks import Project, Task
 from wk_assets.client.context import current_context
 from wk_assets.client.wk_api_client import WkApiClient
@@ -27,9 +27,9 @@ def _keys(project: Project) -> set[str | None]:
     return {task.creation_info for task in project.get_tasks(fetch_all=True)}
 
 
-@pytest.mark.parametrize("kind", ["volume", "hybrid"])
-def test_requests_are_no_larger_than_the_server_takes(server: Server, kind: TracingType) -> None:
-    here = campaign(server, kind)
+def test_requests_are_no_larger_than_the_server_takes(server: Server) -> None:
+    assert dict(task_request.TASKS_PER_REQUEST) == {"skeleton": 1000, "volume": 100, "hybrid": 100}
+    here = campaign(server, "volume")
 
     made = here.tasks(101)
     assert server.requests("POST", "/tasks") == 2
@@ -37,8 +37,7 @@ def test_requests_are_no_larger_than_the_server_takes(server: Server, kind: Trac
     assert [task.edit_position.x for task in made] == list(range(101))
 
 
-def test_a_thousand_tasks_of_a_skeleton_go_in_one_request(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert task_request.TASKS_PER_REQUEST["skeleton"] == 1000
+def test_the_limit_of_a_request_is_that_of_the_tracing_type(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_request, "TASKS_PER_REQUEST", {"skeleton": 4})
 
     made = campaign(server).tasks(10)

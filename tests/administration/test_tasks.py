@@ -1,5 +1,7 @@
 """Projects and tasks, one at a time: what is told of them, what changes, what a result leads to."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.administration.campaign import campaign
@@ -8,12 +10,15 @@ from wk_assets.administration.annotation_info import AnnotationState, Annotation
 from wk_assets.administration.people import Team, User
 from wk_assets.administration.tasks import Project, Task, TaskExperience, TaskStatus
 from wk_assets.client.context import current_context, webknossos_context
+from wk_assets.client.task_models import ApiAnnotation
+from wk_assets.client.wk_api_client import WkApiClient
 from wk_assets.errors import (
     ForbiddenError,
     InputError,
     NotOnServerError,
     RequestRefusedError,
     TaskCreationError,
+    UnexpectedAnswerError,
     UnknownNameError,
 )
 from wk_assets.geometry.bounding_box import BoundingBox
@@ -73,6 +78,13 @@ def test_an_update_changes_what_is_given(server: Server) -> None:
 def test_who_manages_no_team_makes_no_project(server: Server) -> None:
     with webknossos_context(token=server.seed.annotators[0]), pytest.raises(ForbiddenError):
         Project.create("p", "annotators", expected_time=None)
+
+
+def test_a_project_whose_owner_is_hidden_says_so(server: Server) -> None:
+    project = replace(Project.create("p", "annotators", expected_time=None), owner_id=None)
+
+    with pytest.raises(InputError, match="'p' has no owner that this user may see"):
+        project.get_owner()
 
 
 # ---------------------------------------------------------------------- tasks
@@ -267,3 +279,15 @@ def test_an_annotation_of_no_task_needs_a_place_to_begin(server: Server) -> None
         here.task_type, here.project, [base], "sample", 1, starting_position=(3, 2, 1)
     )
     assert (made.edit_position, made.dataset_id) == (Vec3Int(3, 2, 1), here.dataset_id)
+
+
+def test_a_server_that_names_no_dataset_is_not_guessed_about(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = campaign(server)
+    here.tasks(1)
+    base = server.take()
+    told = current_context().client().annotation_info(annotation_id=base)
+    bare = ApiAnnotation.model_validate({**told.to_body(), "datasetId": None})
+    monkeypatch.setattr(WkApiClient, "annotation_info", lambda self, *, annotation_id: bare)
+
+    with pytest.raises(UnexpectedAnswerError, match=f"annotation {base}: the server does not say of which dataset"):
+        Task.create_from_annotations(here.task_type, here.project, [base], "sample", 1)

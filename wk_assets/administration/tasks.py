@@ -168,7 +168,8 @@ class Task:
 
         May be repeated after whatever failure: the projects are listed first, so what an earlier call made is found. Two calls
         at the same time do not see one another; let one program at a time create in a project. Of several tasks with one key
-        the oldest counts. Raises InputError for a key that is missing or stands there twice; else as `create_many`.
+        the oldest counts. What the server warned of when a task was made, it does not say again when the task is found.
+        Raises InputError for a key that is missing or stands there twice; else as `create_many`.
         """
         wanted = {number: one.on_the_wire() for number, one in enumerate(parameters)}
         client = current_context().client()
