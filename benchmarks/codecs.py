@@ -6,7 +6,7 @@
 
 `ratio`: raw bytes by stored bytes. Speeds: raw MB per second of CPU time of one thread, the median of --repeats, with
 the largest deviation of a repeat from it. `excess`: bytes beyond those of the smallest level. Chunks are those that
-`operations.chunk_sample` takes, encoded and decoded by the codec that writes and reads datasets.
+`operations.layers.chunk_sample` takes, encoded and decoded by the codec that writes and reads datasets.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.chunk_sample import ChunkSample, sample_chunks
-from wk_assets.operations.compression import PROBED_LEVELS, TOLERANCE, probe_compression
-from wk_assets.operations.layer_request import ArraySettings
+from wk_assets.operations.layers.chunk_sample import ChunkSample, sample_chunks
+from wk_assets.operations.layers.compression import PROBED_LEVELS, TOLERANCE, probe_compression
+from wk_assets.operations.records.layer_request import ArraySettings
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection, VolumeDescription
 from wk_assets.storage.array_layout import ArrayLayout

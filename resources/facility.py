@@ -13,8 +13,8 @@ from wk_assets.facility import requests
 from wk_assets.facility.catalogue import Catalogue
 from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import Configuration, load_configuration
-from wk_assets.operations.commit_dataset import DatasetRequest
-from wk_assets.operations.layer_request import LayerRequest
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest
+from wk_assets.operations.records.layer_request import LayerRequest
 
 
 class FacilityResource(dg.ConfigurableResource[None]):

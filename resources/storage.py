@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from wk_assets.operations.commit_dataset import DatasetRequest
-from wk_assets.operations.layer_request import LayerRequest
-from wk_assets.operations.preview import Preview
+from wk_assets.operations.checks.preview import Preview
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest
+from wk_assets.operations.records.layer_request import LayerRequest
 from wk_assets.storage.durable import make_directory, write_atomically
 
 

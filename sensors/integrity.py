@@ -11,7 +11,7 @@ from typing import Final
 import dagster as dg
 
 from wk_assets.assets.integrity import IntegrityConfig
-from wk_assets.operations.verify import Subset
+from wk_assets.operations.checks.verify import Subset
 
 NIGHTS: Final = 7
 AT_NIGHT: Final = "30 3 * * *"  # after the nightly scan, before people come

@@ -47,7 +47,7 @@ def test_the_library_never_loads_dagster() -> None:
 
     loaded = _modules_loaded_by(statements)
 
-    assert "wk_assets.operations.run_layer" in loaded
+    assert "wk_assets.operations.layers.run_layer" in loaded
     assert {name for name in loaded if name.split(".")[0].startswith("dagster")} == set()
 
 

@@ -11,7 +11,7 @@ from wk_assets.version import __version__
 
 _PUBLIC = {
     "AgglomerateAttachment": "wk_assets.dataset.agglomerate_attachment",
-    "AgglomerateGraph": "wk_assets.operations.agglomerate_graph",
+    "AgglomerateGraph": "wk_assets.operations.arrays.agglomerate_graph",
     "ArrayInfo": "wk_assets.storage.mag_array",
     "Attachment": "wk_assets.dataset.attachment",
     "AttachmentDataFormat": "wk_assets.properties.layer_properties",
@@ -127,7 +127,7 @@ if TYPE_CHECKING:
     from wk_assets.geometry.mag_ladder import SamplingMode as SamplingModes
     from wk_assets.geometry.vec3_int import Vec3Int, VecInt
     from wk_assets.geometry.voxel_size import VoxelSize
-    from wk_assets.operations.agglomerate_graph import AgglomerateGraph
+    from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph
     from wk_assets.properties.category import COLOR_CATEGORY, SEGMENTATION_CATEGORY, LayerCategoryType
     from wk_assets.properties.layer_properties import (
         AttachmentDataFormat,

@@ -20,10 +20,10 @@ from benchmarks.candidates.task import Answer, Task, answer_task, slices_of
 from benchmarks.candidates.wk_assets_engine import MEMORY_BYTES, layer_request
 from wk_assets.kernels.loading import expect
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_request import LayerResult
-from wk_assets.operations.run_layer import run_layer
-from wk_assets.operations.slab_sources import ImageSource, LoadTask
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.passes.slab_sources import ImageSource, LoadTask
+from wk_assets.operations.records.layer_request import LayerResult
 
 # Where it is defined, its name there, its account. What is gone is told in the answer, so that a stale list is seen.
 PLACES = (
@@ -35,12 +35,12 @@ PLACES = (
     ("wk_assets.storage.shard", "ShardBuilder.finish", "write and checksum"),
     ("wk_assets.storage.durable", "sync_file", "sync"),
     ("wk_assets.storage.durable", "sync_directory", "sync"),
-    ("wk_assets.operations.engine", "Engine._row", "glue of rows"),
-    ("wk_assets.operations.engine", "Engine._append", "glue of appending"),
-    ("wk_assets.operations.engine", "Engine._checkpoint", "checkpoint"),
-    ("wk_assets.operations.engine", "Engine._prepare", "prepare"),
-    ("wk_assets.operations.layer_plan", "plan_layer", "plan"),
-    ("wk_assets.operations.run_layer", "run_layer", "publishing"),
+    ("wk_assets.operations.passes.engine", "Engine._row", "glue of rows"),
+    ("wk_assets.operations.passes.engine", "Engine._append", "glue of appending"),
+    ("wk_assets.operations.passes.engine", "Engine._checkpoint", "checkpoint"),
+    ("wk_assets.operations.passes.engine", "Engine._prepare", "prepare"),
+    ("wk_assets.operations.layers.layer_plan", "plan_layer", "plan"),
+    ("wk_assets.operations.layers.run_layer", "run_layer", "publishing"),
 )
 READING = "read and digest"
 

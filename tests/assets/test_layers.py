@@ -26,7 +26,7 @@ from tests.assets.runs import (
 )
 from tests.operations.layer_on_disk import pyramid
 from wk_assets.assets.keys import LayerAsset, op_name
-from wk_assets.operations.layer_record import read_layer_record
+from wk_assets.operations.records.layer_record import read_layer_record
 from wk_assets.storage.sharded_array import ShardedArray
 from wk_assets.storage.stored_array import StoredArray
 

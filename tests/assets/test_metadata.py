@@ -18,9 +18,9 @@ from wk_assets.assets.metadata import (
     check_result,
     preview_metadata,
 )
-from wk_assets.operations.histogram import Histogram
-from wk_assets.operations.layer_checks import CheckOutcome
-from wk_assets.operations.preview import THUMBNAIL_BYTES, Preview
+from wk_assets.operations.checks.histogram import Histogram
+from wk_assets.operations.checks.layer_checks import CheckOutcome
+from wk_assets.operations.checks.preview import THUMBNAIL_BYTES, Preview
 
 
 def pictures(*, png_bytes: int = 9_000, url: str = "", folder: Path = Path("/previews/brain/em/v1")) -> Pictures:

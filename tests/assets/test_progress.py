@@ -1,7 +1,7 @@
 """A step tells how far it is now and then, not at every slice."""
 
 from wk_assets.assets.progress import SECONDS_BETWEEN_LINES, describe, log_progress
-from wk_assets.operations.layer_request import Progress
+from wk_assets.operations.records.layer_request import Progress
 
 
 def test_lines_keep_their_distance() -> None:

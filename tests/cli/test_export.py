@@ -111,7 +111,7 @@ def test_a_copy_of_something_else_is_not_gone_on_with(command: Command, dataset:
 def test_a_copy_that_was_cut_short_goes_on(
     command: Command, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wk_assets.operations.copy_journal import CopyJournal
+    from wk_assets.operations.arrays.copy_journal import CopyJournal
 
     noted = CopyJournal.note
 

@@ -86,7 +86,7 @@ def test_a_defect_is_called_one(command: Command, monkeypatch: pytest.MonkeyPatc
     def broken(path: Path) -> None:
         raise ZeroDivisionError("by chance")
 
-    monkeypatch.setattr("wk_assets.operations.inspect_dataset.inspect_dataset", broken)
+    monkeypatch.setattr("wk_assets.operations.checks.inspect_dataset.inspect_dataset", broken)
 
     outcome = command("info", tmp_path)
 

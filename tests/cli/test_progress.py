@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from wk_assets.cli.progress import LOG_INTERVAL_SECONDS, logged_progress, shown_progress
-from wk_assets.operations.layer_request import Progress
+from wk_assets.operations.records.layer_request import Progress
 
 
 def _clock(times: list[float]) -> Iterator[float]:

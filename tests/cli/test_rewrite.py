@@ -8,7 +8,7 @@ import numpy as np
 from tests.cli.conftest import Command
 from wk_assets.cli.exit_codes import ExitCode
 from wk_assets.geometry.bounding_box import BoundingBox
-from wk_assets.operations.layer_record import read_layer_record
+from wk_assets.operations.records.layer_record import read_layer_record
 from wk_assets.storage.stored_array import StoredArray
 
 VOXEL_SIZE = ("--voxel-size", "10,10,30")

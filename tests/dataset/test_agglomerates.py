@@ -27,7 +27,7 @@ from wk_assets.errors import (
 )
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.agglomerate_graph import AgglomerateGraph, agglomerate_arrays
+from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph, agglomerate_arrays
 from wk_assets.properties.layer_properties import AttachmentDataFormat
 from wk_assets.storage import agglomerate_file
 from wk_assets.storage.agglomerate_file import (

@@ -32,7 +32,7 @@ from wk_assets.errors import (
     RemoteLocationError,
 )
 from wk_assets.geometry.bounding_box import BoundingBox
-from wk_assets.operations.agglomerate_graph import AgglomerateGraph
+from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph
 from wk_assets.properties.layer_properties import AttachmentDataFormat
 
 HDF5, JSON, ZARR3 = AttachmentDataFormat.HDF5, AttachmentDataFormat.JSON, AttachmentDataFormat.Zarr3

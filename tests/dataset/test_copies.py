@@ -26,8 +26,8 @@ from wk_assets.errors import (
 from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations import rewrite_mag as rewriting
-from wk_assets.operations.copy_mag import copy_mag
+from wk_assets.operations.arrays import rewrite_mag as rewriting
+from wk_assets.operations.arrays.copy_mag import copy_mag
 from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.properties.view_configuration import LayerViewConfiguration
 from wk_assets.storage.array_layout import Layout

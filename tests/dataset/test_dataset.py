@@ -21,7 +21,7 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.inspect_dataset import inspect_dataset
+from wk_assets.operations.checks.inspect_dataset import inspect_dataset
 from wk_assets.storage.array_layout import Layout
 
 RNG = np.random.default_rng(11)

@@ -15,8 +15,8 @@ from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations import copy_files
-from wk_assets.operations import rename_layer as renaming
+from wk_assets.operations.arrays import copy_files
+from wk_assets.operations.datasets import rename_layer as renaming
 from wk_assets.storage import exchange as exchanging
 from wk_assets.storage.durable import move_into_place
 from wk_assets.storage.exchange import exchange

@@ -21,8 +21,8 @@ from wk_assets.errors import (
     VoxelSizeError,
 )
 from wk_assets.geometry.mag import Mag
-from wk_assets.operations import import_array
-from wk_assets.operations.layer_mapping import ConversionLayerMapping
+from wk_assets.operations.imports import import_array
+from wk_assets.operations.imports.layer_mapping import ConversionLayerMapping
 
 SIZE = (10.0, 10.0, 30.0)
 

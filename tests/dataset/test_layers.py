@@ -34,10 +34,11 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations import rename_layer, run_layer
-from wk_assets.operations.layer_record import read_layer_record
-from wk_assets.operations.layer_request import LayerRequest
-from wk_assets.operations.mag_lock import mag_lock_path
+from wk_assets.operations.datasets import rename_layer
+from wk_assets.operations.layers import run_layer
+from wk_assets.operations.records.layer_record import read_layer_record
+from wk_assets.operations.records.layer_request import LayerRequest
+from wk_assets.operations.records.mag_lock import mag_lock_path
 from wk_assets.properties.category import COLOR_CATEGORY, SEGMENTATION_CATEGORY, LayerCategoryType
 from wk_assets.properties.layer_properties import (
     AttachmentDataFormat,

@@ -18,7 +18,7 @@ from wk_assets.facility.ingest import ingest, ingest_entry, plan_ingest
 from wk_assets.facility.registration import register
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
-from wk_assets.operations.layer_request import Progress
+from wk_assets.operations.records.layer_request import Progress
 from wk_assets.storage.stored_array import StoredArray
 
 Configured = Callable[..., Configuration]

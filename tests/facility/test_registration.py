@@ -14,7 +14,7 @@ from wk_assets.facility.catalogue import Catalogue
 from wk_assets.facility.catalogue_entry import EntryStatus
 from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.registration import register
-from wk_assets.operations.chunk_sample import ChunkSampler
+from wk_assets.operations.layers.chunk_sample import ChunkSampler
 
 Configured = Callable[..., Configuration]
 

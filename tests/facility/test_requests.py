@@ -16,7 +16,7 @@ from wk_assets.facility.requests import dataset_request, layer_request, source_f
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.operations.compression import FALLBACK_LEVEL
+from wk_assets.operations.layers.compression import FALLBACK_LEVEL
 from wk_assets.readers.volume import SourceSelection
 
 Configured = Callable[..., Configuration]

@@ -13,8 +13,8 @@ from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.border import symmetric_indices
 from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.layer_record import SliceFact
-from wk_assets.operations.slab_sources import LoadTask
+from wk_assets.operations.passes.slab_sources import LoadTask
+from wk_assets.operations.records.layer_record import SliceFact
 
 
 class ArraySource:

@@ -22,11 +22,11 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_request import ArraySettings, LayerRequest
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_request import ArraySettings, LayerRequest
 from wk_assets.readers.volume import SourceSelection
 from wk_assets.storage.array_layout import Layout
 

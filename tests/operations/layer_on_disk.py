@@ -14,7 +14,7 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.downsample import downsample
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.layer_record import (
+from wk_assets.operations.records.layer_record import (
     BoxRecord,
     LayerRecord,
     LayerStatistics,

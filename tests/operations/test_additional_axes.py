@@ -20,16 +20,16 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.checks.layer_checks import run_layer_checks
+from wk_assets.operations.checks.preview import preview_layer
+from wk_assets.operations.checks.verify import verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_checks import run_layer_checks
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_record import read_layer_record
-from wk_assets.operations.layer_request import ArraySettings, Category, LayerRequest, Progress
-from wk_assets.operations.preview import preview_layer
-from wk_assets.operations.rewrite_layer import plan_rewrite
-from wk_assets.operations.run_layer import run_layer
-from wk_assets.operations.verify import verify_dataset
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.rewrite_layer import plan_rewrite
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import read_layer_record
+from wk_assets.operations.records.layer_request import ArraySettings, Category, LayerRequest, Progress
 from wk_assets.properties.dataset_properties import FILE_NAME
 from wk_assets.readers.volume import BadSlicePolicy, SourceSelection
 from wk_assets.storage.array_layout import Layout

@@ -20,12 +20,12 @@ from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.array_pass import plan_downsampling_pass, plan_upsampling_pass, run_array_pass
+from wk_assets.operations.arrays.copy_mag import copy_mag
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.copy_mag import copy_mag
-from wk_assets.operations.layer_request import Progress
-from wk_assets.operations.resample_layer import plan_downsampling, plan_upsampling, run_resampling
-from wk_assets.operations.resample_pyramid import downsample_mags, upsample_mags
+from wk_assets.operations.passes.array_pass import plan_downsampling_pass, plan_upsampling_pass, run_array_pass
+from wk_assets.operations.records.layer_request import Progress
+from wk_assets.operations.resampling.resample_layer import plan_downsampling, plan_upsampling, run_resampling
+from wk_assets.operations.resampling.resample_pyramid import downsample_mags, upsample_mags
 from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.create_mag_array import create_mag_array
 from wk_assets.storage.edit_log import EDIT_LOG_NAME

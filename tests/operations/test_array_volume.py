@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from wk_assets.dataset.dataset import Dataset
 from wk_assets.errors import AxesError, NotADatasetError, PropertiesError
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations import array_volume
-from wk_assets.operations.array_volume import ArraySource
+from wk_assets.operations.arrays import array_volume
+from wk_assets.operations.arrays.array_volume import ArraySource
+from wk_assets.operations.arrays.found_array import find_array
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.found_array import find_array
-from wk_assets.operations.import_images import import_layer
-from wk_assets.operations.import_request import ImportRequest
+from wk_assets.operations.imports.import_images import import_layer
+from wk_assets.operations.imports.import_request import ImportRequest
 from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.readers.arranged import Arrangement
 
@@ -82,7 +82,7 @@ def test_an_array_is_imported_into_any_format(tmp_path: Path, data_format: DataF
 
 
 def test_what_the_import_saw_of_each_slice_is_right_though_it_saw_parts(tmp_path: Path) -> None:
-    from wk_assets.operations.layer_record import read_layer_record
+    from wk_assets.operations.records.layer_record import read_layer_record
 
     imported(ArraySource(path=write(tmp_path, "zyx", dimension_names=["z", "y", "x"])), tmp_path)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wk_assets.operations.category_rule import category_of
+from wk_assets.operations.imports.category_rule import category_of
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.chunk_blocks import boxes_around, chunk_blocks
+from wk_assets.operations.layers.chunk_blocks import boxes_around, chunk_blocks
 
 boxes = st.builds(
     BoundingBox,

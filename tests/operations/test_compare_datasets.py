@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from wk_assets.dataset.dataset import Dataset
 from wk_assets.errors import NotInDatasetError
-from wk_assets.operations import compare_datasets as module
-from wk_assets.operations.compare_datasets import compare_datasets
+from wk_assets.operations.checks import compare_datasets as module
+from wk_assets.operations.checks.compare_datasets import compare_datasets
 
 SIZE = (10.0, 10.0, 30.0)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from wk_assets.errors import InputError, UnreadableSliceError
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations import chunk_sample
-from wk_assets.operations.chunk_sample import ChunkSample, ChunkSampler, sample_chunks
-from wk_assets.operations.compression import (
+from wk_assets.operations.layers import chunk_sample
+from wk_assets.operations.layers.chunk_sample import ChunkSample, ChunkSampler, sample_chunks
+from wk_assets.operations.layers.compression import (
     FALLBACK_LEVEL,
     PRESETS,
     PROBED_LEVELS,
@@ -23,7 +23,7 @@ from wk_assets.operations.compression import (
     measure_level,
     probe_compression,
 )
-from wk_assets.operations.layer_request import ArraySettings
+from wk_assets.operations.records.layer_request import ArraySettings
 from wk_assets.readers.volume import SourceSelection, VolumeDescription
 from wk_assets.storage.array_layout import Layout
 

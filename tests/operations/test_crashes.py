@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.operations import crash_lab
+from wk_assets.operations.checks.verify import verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.verify import verify_dataset
 from wk_assets.properties.dataset_properties import FILE_NAME
 
 DEPTH = 40

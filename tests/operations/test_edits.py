@@ -14,15 +14,15 @@ from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.checks.verify import verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.engine import Engine
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_request import LayerRequest
-from wk_assets.operations.memory_plan import fit_memory
-from wk_assets.operations.pyramid_plan import plan_pyramid
-from wk_assets.operations.run_layer import run_layer
-from wk_assets.operations.verify import verify_dataset
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.passes.engine import Engine
+from wk_assets.operations.passes.memory_plan import fit_memory
+from wk_assets.operations.passes.pyramid_plan import plan_pyramid
+from wk_assets.operations.records.layer_request import LayerRequest
 from wk_assets.properties.dataset_properties import FILE_NAME
 from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.storage.array_layout import Layout

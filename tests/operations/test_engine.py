@@ -16,9 +16,9 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.engine import Engine, PassResult
-from wk_assets.operations.memory_plan import fit_memory
-from wk_assets.operations.pyramid_plan import MemoryPlan, PyramidPlan, plan_pyramid
+from wk_assets.operations.passes.engine import Engine, PassResult
+from wk_assets.operations.passes.memory_plan import fit_memory
+from wk_assets.operations.passes.pyramid_plan import MemoryPlan, PyramidPlan, plan_pyramid
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.stored_array import StoredArray

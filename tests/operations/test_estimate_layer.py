@@ -12,12 +12,12 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.chunk_sample import ChunkSampler
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.estimate_layer import estimated
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_request import ArraySettings, LayerEstimate, LayerRequest
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.layers.chunk_sample import ChunkSampler
+from wk_assets.operations.layers.estimate_layer import estimated
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_request import ArraySettings, LayerEstimate, LayerRequest
 from wk_assets.readers.volume import SourceSelection
 
 COMPUTE = Compute(threads=2)

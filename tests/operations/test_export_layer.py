@@ -19,11 +19,11 @@ from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.operations import export_planes, export_tiff_stack
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.export_layer import plan_export, run_export
-from wk_assets.operations.export_request import ExportFormat, ExportRequest, SliceNames
-from wk_assets.operations.export_stage import ExportStage
+from wk_assets.operations.exports import export_planes, export_tiff_stack
+from wk_assets.operations.exports.export_layer import plan_export, run_export
+from wk_assets.operations.exports.export_request import ExportFormat, ExportRequest, SliceNames
+from wk_assets.operations.records.export_stage import ExportStage
 from wk_assets.storage.locks import exclusive
 
 SIZE = VoxelSize((11.0, 12.0, 30.0), LengthUnit.NANOMETER)

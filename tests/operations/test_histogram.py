@@ -11,7 +11,7 @@ from tests.operations.layer_on_disk import MemoryArray, Voxels, pyramid, store_l
 from wk_assets.errors import GeometryError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.histogram import Histogram, array_histogram, histogram_svg, layer_histogram
+from wk_assets.operations.checks.histogram import Histogram, array_histogram, histogram_svg, layer_histogram
 
 RNG = np.random.default_rng(5)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tests.operations.layer_on_disk import Voxels, pyramid, store_array, store_layer
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.layer_checks import CheckOutcome, check_names, check_severity, run_layer_checks
-from wk_assets.operations.layer_record import LayerRecord
+from wk_assets.operations.checks.layer_checks import CheckOutcome, check_names, check_severity, run_layer_checks
+from wk_assets.operations.records.layer_record import LayerRecord
 from wk_assets.readers.volume import BadSlicePolicy
 from wk_assets.storage.array_layout import Layout
 

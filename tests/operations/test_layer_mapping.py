@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from wk_assets.errors import InvalidNameError, MissingSliceError
-from wk_assets.operations.layer_mapping import ConversionLayerMapping, find_images, map_to_layers
+from wk_assets.operations.imports.layer_mapping import ConversionLayerMapping, find_images, map_to_layers
 
 M = ConversionLayerMapping
 

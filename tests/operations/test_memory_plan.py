@@ -10,8 +10,8 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.operations.compute import GIBIBYTE
-from wk_assets.operations.memory_plan import fit_memory
-from wk_assets.operations.pyramid_plan import RESIDENT_BYTES, LevelPlan, PyramidPlan, plan_pyramid
+from wk_assets.operations.passes.memory_plan import fit_memory
+from wk_assets.operations.passes.pyramid_plan import RESIDENT_BYTES, LevelPlan, PyramidPlan, plan_pyramid
 from wk_assets.readers.volume import RowAccess
 from wk_assets.storage.array_layout import Layout
 

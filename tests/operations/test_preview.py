@@ -11,10 +11,10 @@ from tests.operations.layer_on_disk import MemoryArray, pyramid, store_layer
 from wk_assets.errors import GeometryError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations import preview as preview_module
-from wk_assets.operations.label_colors import label_colors
-from wk_assets.operations.layer_record import BoxRecord, MagRecord
-from wk_assets.operations.preview import Preview, choose_preview_mag, preview_layer, render_preview
+from wk_assets.operations.checks import preview as preview_module
+from wk_assets.operations.checks.preview import Preview, choose_preview_mag, preview_layer, render_preview
+from wk_assets.operations.datasets.label_colors import label_colors
+from wk_assets.operations.records.layer_record import BoxRecord, MagRecord
 
 RNG = np.random.default_rng(1)
 

@@ -16,15 +16,15 @@ from wk_assets.errors import NotADatasetError, PlanError, ShardCorruptError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.checks.verify import verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.edited_mags import current_record, edited_mags
-from wk_assets.operations.layer_plan import LayerPlan, plan_layer
-from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.operations.redo_plan import plan_redo, stored_layer_request
-from wk_assets.operations.rewrite_layer import plan_rewrite
-from wk_assets.operations.run_layer import run_layer
-from wk_assets.operations.verify import verify_dataset
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers.edited_mags import current_record, edited_mags
+from wk_assets.operations.layers.layer_plan import LayerPlan, plan_layer
+from wk_assets.operations.layers.redo_plan import plan_redo, stored_layer_request
+from wk_assets.operations.layers.rewrite_layer import plan_rewrite
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import LayerRecord, read_layer_record
 from wk_assets.readers.volume import SourceSelection
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.sharded_array import ShardedArray

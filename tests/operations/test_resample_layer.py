@@ -18,11 +18,11 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
+from wk_assets.operations.arrays.copy_mag import copy_mag
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.copy_mag import copy_mag
-from wk_assets.operations.interpolation import downsampling_mode
-from wk_assets.operations.pyramid_plan import RESIDENT_BYTES
-from wk_assets.operations.resample_layer import plan_downsampling, plan_upsampling, run_resampling
+from wk_assets.operations.passes.interpolation import downsampling_mode
+from wk_assets.operations.passes.pyramid_plan import RESIDENT_BYTES
+from wk_assets.operations.resampling.resample_layer import plan_downsampling, plan_upsampling, run_resampling
 
 COMPUTE = Compute(threads=2)
 TIGHT = Compute(

@@ -11,7 +11,7 @@ from wk_assets.errors import PlanError
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.resampling_ladder import coarser_mags, finer_mags
+from wk_assets.operations.resampling.resampling_ladder import coarser_mags, finer_mags
 
 SIZE = Vec3Int(3000, 2000, 500)
 

@@ -11,13 +11,13 @@ import pytest
 from tests.operations import crash_lab
 from wk_assets.errors import NotADatasetError, ShardCorruptError
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.checks.verify import verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_record import read_layer_record
-from wk_assets.operations.layer_request import ArraySettings
-from wk_assets.operations.rewrite_layer import plan_rewrite
-from wk_assets.operations.run_layer import run_layer
-from wk_assets.operations.verify import verify_dataset
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers.rewrite_layer import plan_rewrite
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import read_layer_record
+from wk_assets.operations.records.layer_request import ArraySettings
 from wk_assets.storage.array_layout import Layout
 from wk_assets.storage.stored_array import StoredArray
 

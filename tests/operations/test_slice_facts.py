@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wk_assets.kernels.statistics import slice_statistics
-from wk_assets.operations.layer_record import SliceFact
+from wk_assets.operations.records.layer_record import SliceFact
 
 
 def fact_of(voxels: np.ndarray[tuple[int, ...], np.dtype[np.generic]], digest: str | None = None) -> SliceFact:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.operations.layer_on_disk import facts_of
-from wk_assets.operations.slice_suspicions import (
+from wk_assets.operations.checks.slice_suspicions import (
     contrast_jumps,
     dark_slices,
     longest_zero_run,

@@ -29,8 +29,8 @@ from wk_assets.errors import (
 )
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
-from wk_assets.operations.upload_dataset import UploadResult, UploadSettings, run_upload
-from wk_assets.operations.upload_plan import plan_upload
+from wk_assets.operations.transfer.upload_dataset import UploadResult, UploadSettings, run_upload
+from wk_assets.operations.transfer.upload_plan import plan_upload
 from wk_assets.standin.server import RunningStandin, running_standin
 from wk_assets.standin.world import Settings
 
@@ -42,7 +42,9 @@ VOXELS = np.random.default_rng(7).integers(0, 255, (1, 64, 48, 40), dtype=np.uin
 def standin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningStandin]:
     with (
         stamina.set_testing(True, attempts=3, cap=True),
-        running_standin(tmp_path / "standin", settings=Settings(current_version=getattr(request, "param", 16))) as running,
+        running_standin(
+            tmp_path / "standin", settings=Settings(current_version=getattr(request, "param", 16))
+        ) as running,
     ):
         yield running
 

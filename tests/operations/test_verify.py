@@ -7,12 +7,12 @@ import pytest
 
 from tests.operations import crash_lab
 from wk_assets.geometry.mag import Mag
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.checks.verify import verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_request import LayerRequest
-from wk_assets.operations.run_layer import run_layer
-from wk_assets.operations.verify import verify_dataset
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_request import LayerRequest
 from wk_assets.properties.dataset_properties import FILE_NAME
 
 COMPUTE = Compute(threads=2)

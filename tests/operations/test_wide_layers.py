@@ -18,13 +18,13 @@ from PIL import Image
 from tests.operations import crash_lab
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations import chunk_sample
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_plan import LayerPlan, plan_layer
-from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.operations.layer_request import LayerRequest
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.layers import chunk_sample
+from wk_assets.operations.layers.layer_plan import LayerPlan, plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import LayerRecord, read_layer_record
+from wk_assets.operations.records.layer_request import LayerRequest
 from wk_assets.readers import tiff_rows
 from wk_assets.readers.volume import BadSlicePolicy, SourceSelection
 from wk_assets.storage.array_layout import Layout
@@ -185,8 +185,8 @@ import json, sys
 from pathlib import Path
 from tests.operations.test_wide_layers import wide_request
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
 
 compute = Compute(threads=2, memory_bytes=int(sys.argv[3]))
 plan = plan_layer(wide_request(Path(sys.argv[1]), Path(sys.argv[2])), compute)

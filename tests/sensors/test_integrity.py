@@ -12,7 +12,7 @@ from sensors.integrity import NIGHTS, subset_of
 from tests.assets.facility_home import fill_inbox, make_home, registered
 from wk_assets.assets.integrity import CHECK
 from wk_assets.definitions import defs
-from wk_assets.operations.verify import Subset
+from wk_assets.operations.checks.verify import Subset
 
 
 @given(day=st.dates(max_value=date(9000, 1, 1)), nights=st.integers(1, 31))

@@ -1,6 +1,5 @@
 """Indexes in a file are what they would be in memory."""
 
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings

@@ -14,10 +14,10 @@ from wk_assets.assets.layers import CODE_VERSION, finest_mag, layer_version
 from wk_assets.assets.metadata import dataset_metadata
 from wk_assets.errors import NotADatasetError
 from wk_assets.facility.catalogue_entry import CatalogueEntry
-from wk_assets.operations.commit_dataset import DatasetRequest, commit_dataset
-from wk_assets.operations.layer_checks import run_layer_checks
-from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.operations.preview import preview_layer
+from wk_assets.operations.checks.layer_checks import run_layer_checks
+from wk_assets.operations.checks.preview import preview_layer
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, commit_dataset
+from wk_assets.operations.records.layer_record import LayerRecord, read_layer_record
 
 
 def dataset_spec(entry: CatalogueEntry) -> dg.AssetSpec:

@@ -1,7 +1,7 @@
 """The check that stored shards are still what was written: bytes and checksums, dataset by dataset, part by part.
 
 One step for all datasets, of which a run takes as many as it is asked for. What is looked at is in
-`operations.verify`; when it runs by itself, and which part of the shards then, in `sensors.integrity`. A dataset that
+`operations.checks.verify`; when it runs by itself, and which part of the shards then, in `sensors.integrity`. A dataset that
 fails is not hidden: materializing the damaged mags makes them anew, and the check tells which these are.
 """
 
@@ -16,8 +16,8 @@ from resources.storage import StorageResource
 from wk_assets.assets.keys import POOL_VERIFY, DatasetAsset, MagAsset, build
 from wk_assets.errors import NotADatasetError, WkAssetsError
 from wk_assets.facility.catalogue_entry import CatalogueEntry
+from wk_assets.operations.checks.verify import Subset, VerifyReport, verify_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.verify import Subset, VerifyReport, verify_dataset
 
 CHECK: Final = "shards_unchanged"
 OP: Final = "verify_shards"

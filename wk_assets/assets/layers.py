@@ -1,7 +1,7 @@
 """One layer: its mags and the layer itself, made by one step that can make any subset of them.
 
 A person reruns one mag, and a whole pyramid still comes out of one pass over the voxels. What is read and written is
-decided by `operations.layer_plan`; what the UI shows is in `metadata`.
+decided by `operations.layers.layer_plan`; what the UI shows is in `metadata`.
 """
 
 import hashlib
@@ -35,15 +35,15 @@ from wk_assets.errors import StorageError
 from wk_assets.facility.catalogue_entry import CatalogueEntry, CatalogueLayer
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
+from wk_assets.operations.checks.histogram import layer_histogram
+from wk_assets.operations.checks.layer_checks import check_names, check_severity, run_layer_checks
+from wk_assets.operations.checks.preview import preview_layer
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.histogram import layer_histogram
-from wk_assets.operations.layer_checks import check_names, check_severity, run_layer_checks
-from wk_assets.operations.layer_plan import LayerPlan, plan_layer
-from wk_assets.operations.layer_record import LayerRecord, read_layer_record
-from wk_assets.operations.layer_request import LayerRequest, LayerResult
-from wk_assets.operations.preview import preview_layer
-from wk_assets.operations.redo_plan import plan_redo
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.layers.layer_plan import LayerPlan, plan_layer
+from wk_assets.operations.layers.redo_plan import plan_redo
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import LayerRecord, read_layer_record
+from wk_assets.operations.records.layer_request import LayerRequest, LayerResult
 
 CODE_VERSION: Final = "1"  # raised when the same source gives other voxels: everything becomes stale then
 

@@ -16,10 +16,10 @@ import dagster as dg
 from resources.storage import Pictures
 from wk_assets.facility.acquisitions import Acquisition
 from wk_assets.facility.catalogue_entry import CatalogueEntry
-from wk_assets.operations.histogram import Histogram, histogram_svg
-from wk_assets.operations.layer_checks import CheckOutcome
-from wk_assets.operations.layer_record import LayerRecord, MagRecord
-from wk_assets.operations.layer_request import LayerResult
+from wk_assets.operations.checks.histogram import Histogram, histogram_svg
+from wk_assets.operations.checks.layer_checks import CheckOutcome
+from wk_assets.operations.records.layer_record import LayerRecord, MagRecord
+from wk_assets.operations.records.layer_request import LayerResult
 
 Metadata = dict[str, Any]
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from wk_assets.operations.layer_request import Progress, ProgressListener
+from wk_assets.operations.records.layer_request import Progress, ProgressListener
 
 SECONDS_BETWEEN_LINES: Final = 15.0
 

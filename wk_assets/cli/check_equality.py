@@ -23,7 +23,7 @@ def check_equality(
     """Compare two datasets: layers, boxes, mags and every voxel. Formats, chunks and compression may differ."""
     from wk_assets.cli.progress import shown_count
     from wk_assets.cli.quantities import counted, seconds_text
-    from wk_assets.operations.compare_datasets import compare_datasets
+    from wk_assets.operations.checks.compare_datasets import compare_datasets
 
     started = time.monotonic()
     with shown_count("comparing", "voxel", quiet=as_json) as listener:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from wk_assets.errors import InvalidNameError, NotADatasetError
-from wk_assets.operations.commit_dataset import DatasetRequest
-from wk_assets.operations.committed_request import committed_request
-from wk_assets.operations.layer_record import LayerRecord, read_layer_record
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest
+from wk_assets.operations.datasets.committed_request import committed_request
+from wk_assets.operations.records.layer_record import LayerRecord, read_layer_record
 from wk_assets.storage.properties_file import read_properties
 
 

@@ -25,7 +25,7 @@ def compress_others(
     Returns what was done, or would be, as plain JSON values. Raises what `MagView.rechunk` raises.
     """
     from wk_assets.cli.progress import shown_count
-    from wk_assets.operations.rewrite_mag import is_compressed
+    from wk_assets.operations.arrays.rewrite_mag import is_compressed
 
     todo = [
         view

@@ -26,19 +26,25 @@ from wk_assets.geometry.mag_ladder import SamplingMode, default_coarsest_mag, ma
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.array_volume import ArrayVolume
-from wk_assets.operations.category_rule import category_of
-from wk_assets.operations.chunk_sample import ChunkSampler
-from wk_assets.operations.commit_dataset import DatasetRequest, DatasetResult, commit_dataset
-from wk_assets.operations.compression import AUTO, PROBED_LEVELS, Compression, probe_compression
+from wk_assets.operations.arrays.array_volume import ArrayVolume
+from wk_assets.operations.checks.layer_checks import CheckOutcome, run_layer_checks
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.estimate_layer import estimated
-from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
-from wk_assets.operations.layer_mapping import IMAGE_SUFFIXES
-from wk_assets.operations.layer_plan import LayerPlan
-from wk_assets.operations.layer_record import BOOKKEEPING, read_layer_record
-from wk_assets.operations.layer_request import ArraySettings, Category, LayerRequest, LayerResult, ProgressListener
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest, DatasetResult, commit_dataset
+from wk_assets.operations.imports.category_rule import category_of
+from wk_assets.operations.imports.layer_mapping import IMAGE_SUFFIXES
+from wk_assets.operations.layers.chunk_sample import ChunkSampler
+from wk_assets.operations.layers.compression import AUTO, PROBED_LEVELS, Compression, probe_compression
+from wk_assets.operations.layers.estimate_layer import estimated
+from wk_assets.operations.layers.layer_plan import LayerPlan
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import BOOKKEEPING, read_layer_record
+from wk_assets.operations.records.layer_request import (
+    ArraySettings,
+    Category,
+    LayerRequest,
+    LayerResult,
+    ProgressListener,
+)
 from wk_assets.properties.dataset_properties import FILE_NAME
 from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.properties.names import check_layer_name
@@ -56,7 +62,7 @@ AUTOMATIC = "auto"
 class ConversionOptions:
     """The options as they were typed. `mags` None: by the voxel size; empty: none but the finest.
 
-    `category` "auto": by the rule of `operations.category_rule`. `max_mag`: the coarsest mag. `name`: of a new dataset.
+    `category` "auto": by the rule of `operations.imports.category_rule`. `max_mag`: the coarsest mag. `name`: of a new dataset.
     """
 
     voxel_size: str | None = None

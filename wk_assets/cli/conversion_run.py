@@ -13,9 +13,9 @@ from wk_assets.cli.screen import complain, headline, say, show_json
 
 if TYPE_CHECKING:
     from wk_assets.cli.conversion import ConversionOptions
-    from wk_assets.operations.chunk_sample import ChunkSampler
     from wk_assets.operations.compute import Compute
-    from wk_assets.operations.layer_request import LayerRequest
+    from wk_assets.operations.layers.chunk_sample import ChunkSampler
+    from wk_assets.operations.records.layer_request import LayerRequest
 
 RequestMaker = Callable[["ConversionOptions", "ChunkSampler"], "LayerRequest"]
 
@@ -36,9 +36,9 @@ def run_conversion(
     from wk_assets.cli.plan_report import layer_documents, show_layers, total_document
     from wk_assets.cli.progress import shown_progress
     from wk_assets.cli.result_report import check_documents, result_documents, show_results
-    from wk_assets.operations.chunk_sample import ChunkSampler
-    from wk_assets.operations.estimate_layer import estimated
-    from wk_assets.operations.layer_plan import plan_layer
+    from wk_assets.operations.layers.chunk_sample import ChunkSampler
+    from wk_assets.operations.layers.estimate_layer import estimated
+    from wk_assets.operations.layers.layer_plan import plan_layer
     from wk_assets.properties.layer_properties import DataFormat
 
     started = time.monotonic()
@@ -95,8 +95,8 @@ def _convert_to_other(
     from wk_assets.dataset.dataset import Dataset
     from wk_assets.errors import PlanError
     from wk_assets.geometry.mag import Mag
-    from wk_assets.operations.import_images import import_layer
-    from wk_assets.operations.import_request import ImportRequest
+    from wk_assets.operations.imports.import_images import import_layer
+    from wk_assets.operations.imports.import_request import ImportRequest
     from wk_assets.readers.open_volume import open_volume
 
     started = time.monotonic()
@@ -156,7 +156,7 @@ def _convert_to_other(
 def _remove_dataset(target: Path) -> None:
     """Remove the dataset at `target`, if there is one. Raises TargetNotWritableError for anything else that is there."""
     from wk_assets.errors import TargetNotWritableError
-    from wk_assets.operations.layer_record import BOOKKEEPING
+    from wk_assets.operations.records.layer_record import BOOKKEEPING
     from wk_assets.properties.dataset_properties import FILE_NAME
     from wk_assets.storage.durable import storage_refusals
 

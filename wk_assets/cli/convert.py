@@ -36,8 +36,8 @@ from wk_assets.storage.array_layout import Layout
 
 if TYPE_CHECKING:
     from wk_assets.cli.conversion import ConversionOptions
-    from wk_assets.operations.chunk_sample import ChunkSampler
-    from wk_assets.operations.layer_request import LayerRequest
+    from wk_assets.operations.layers.chunk_sample import ChunkSampler
+    from wk_assets.operations.records.layer_request import LayerRequest
 
 
 def convert(

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from wk_assets.cli.conversion import ConversionOptions
-    from wk_assets.operations.chunk_sample import ChunkSampler
-    from wk_assets.operations.layer_request import LayerRequest
+    from wk_assets.operations.layers.chunk_sample import ChunkSampler
+    from wk_assets.operations.records.layer_request import LayerRequest
     from wk_assets.readers.volume import VolumeSource
 
 DatasetArgument = Annotated[
@@ -179,7 +179,7 @@ def convert_zarr(
 ) -> None:
     """Convert a stored array to a WEBKNOSSOS dataset. Run again, it goes on or rests."""
     from wk_assets.cli.shapes import axes_of, shape_of
-    from wk_assets.operations.array_volume import ArraySource
+    from wk_assets.operations.arrays.array_volume import ArraySource
     from wk_assets.readers.arranged import Arrangement
 
     def source_of(options: "ConversionOptions") -> "VolumeSource":

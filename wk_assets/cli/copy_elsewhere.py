@@ -79,7 +79,7 @@ def _copy(
     """Copy mag by mag, and return how many were there already."""
     from wk_assets.dataset.layer_adding import without_files
     from wk_assets.errors import DatasetExistsError
-    from wk_assets.operations.copy_journal import CopyJournal
+    from wk_assets.operations.arrays.copy_journal import CopyJournal
     from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 
     copy_of = f"{original.path.resolve()} {data_format} {settings}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wk_assets.cli.dagster_runs import RunReport
     from wk_assets.facility.catalogue_entry import CatalogueEntry
     from wk_assets.facility.configuration import Configuration
-    from wk_assets.operations.inspect_dataset import DatasetReport
+    from wk_assets.operations.checks.inspect_dataset import DatasetReport
 
 HOME_VARIABLE = "WK_ASSETS_DEMO_HOME"
 DEFAULT_HOME = Path(".demo")
@@ -47,7 +47,7 @@ def demo(
     if failed:
         say(f"look at it: {_ui_command(home)}")
         raise typer.Exit(ExitCode.FINDINGS)
-    from wk_assets.operations.inspect_dataset import inspect_dataset
+    from wk_assets.operations.checks.inspect_dataset import inspect_dataset
 
     datasets = [inspect_dataset(configuration.storage_root / entry.dataset) for entry in entries]
     seconds = time.monotonic() - started

@@ -107,8 +107,8 @@ def _one_layer(
     from wk_assets.cli.resampled_layers import plan_imported, plan_others
     from wk_assets.cli.resampling_report import mag_documents, show_mags
     from wk_assets.cli.result_report import result_documents, show_results
-    from wk_assets.operations.estimate_layer import estimated
-    from wk_assets.operations.remake_mags import keeping_record, run_remake
+    from wk_assets.operations.datasets.remake_mags import keeping_record, run_remake
+    from wk_assets.operations.layers.estimate_layer import estimated
 
     layer, started = dataset.get_layer(name), time.monotonic()
     record = keeping_record(Path(dataset.path), layer.properties)

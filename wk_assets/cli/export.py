@@ -1,6 +1,6 @@
 """`wk-assets export` and `wk-assets export-as-tiff`: a layer in a format that other programs read.
 
-The options are parsed here; the work is in `operations.export_layer`.
+The options are parsed here; the work is in `operations.exports.export_layer`.
 """
 
 from pathlib import Path
@@ -10,12 +10,12 @@ import typer
 
 from wk_assets.cli.options import DryRunOption, JsonOption, ThreadsOption
 from wk_assets.cli.screen import headline, say, show_json
-from wk_assets.operations.export_request import ExportFormat
+from wk_assets.operations.exports.export_request import ExportFormat
 
 if TYPE_CHECKING:
     from wk_assets.geometry.bounding_box import BoundingBox
     from wk_assets.geometry.mag import Mag
-    from wk_assets.operations.export_request import ExportRequest
+    from wk_assets.operations.exports.export_request import ExportRequest
 
 BoxOption = Annotated[
     str | None,
@@ -60,7 +60,7 @@ def export(
 ) -> None:
     """Export a layer as TIFF, OME-TIFF, OME-Zarr, zipped OME-Zarr (ozx) or raw voxels. Run again, it goes on or rests."""
     from wk_assets.cli.shapes import shape_of
-    from wk_assets.operations.export_request import ExportRequest
+    from wk_assets.operations.exports.export_request import ExportRequest
 
     request = ExportRequest(
         dataset_path=dataset,
@@ -101,7 +101,7 @@ def export_as_tiff(
 ) -> None:
     """Export a layer as TIFF images, one per slice, or per tile of a slice (<z>/<row>/<column>.tiff)."""
     from wk_assets.cli.shapes import pair_of
-    from wk_assets.operations.export_request import ExportRequest, SliceNames
+    from wk_assets.operations.exports.export_request import ExportRequest, SliceNames
 
     tiled = tiles_per_dimension is not None or tile_size is not None
     request = ExportRequest(
@@ -137,7 +137,7 @@ def _run(request: "ExportRequest", threads: int | None, *, dry_run: bool, as_jso
     from wk_assets.cli.compute_budget import compute_of
     from wk_assets.cli.progress import shown_progress
     from wk_assets.cli.quantities import bytes_text, counted, seconds_text, size_text
-    from wk_assets.operations.export_layer import plan_export, run_export
+    from wk_assets.operations.exports.export_layer import plan_export, run_export
 
     plan = plan_export(request, compute_of(threads, None))
     finest = plan.levels[0]

@@ -1,4 +1,4 @@
-"""`wk-assets info DATASET`: what lies in a dataset directory. Shows what `operations.inspect_dataset` reports."""
+"""`wk-assets info DATASET`: what lies in a dataset directory. Shows what `operations.checks.inspect_dataset` reports."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def info(
     as_json: JsonOption = False,
 ) -> None:
     """Describe a dataset: voxel size, layers, mags, shards, bytes, sources."""
-    from wk_assets.operations.inspect_dataset import inspect_dataset
+    from wk_assets.operations.checks.inspect_dataset import inspect_dataset
 
     report = inspect_dataset(dataset)
     if as_json:

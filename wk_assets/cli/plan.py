@@ -37,7 +37,7 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
     from wk_assets.facility.ingest import plan_ingest
     from wk_assets.facility.naming import dataset_name
     from wk_assets.facility.registration import describe
-    from wk_assets.operations.chunk_sample import ChunkSampler
+    from wk_assets.operations.layers.chunk_sample import ChunkSampler
 
     settings = configuration.instrument(acquisition.instrument)
     known = Catalogue(configuration.catalogue_folder).find(acquisition.instrument, acquisition.name)

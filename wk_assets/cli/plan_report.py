@@ -5,8 +5,8 @@ from typing import Any
 
 from wk_assets.cli.quantities import bytes_text, counted, seconds_text, size_text
 from wk_assets.cli.screen import say, show_table
-from wk_assets.operations.layer_plan import LayerPlan
-from wk_assets.operations.layer_request import LayerEstimate
+from wk_assets.operations.layers.layer_plan import LayerPlan
+from wk_assets.operations.records.layer_request import LayerEstimate
 
 
 def layer_documents(plans: Sequence[LayerPlan]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from wk_assets.cli.quantities import counted, seconds_text, voxels_text
 from wk_assets.cli.screen import console, remark
-from wk_assets.operations.layer_request import Progress, ProgressListener
+from wk_assets.operations.records.layer_request import Progress, ProgressListener
 
 LOG_INTERVAL_SECONDS = 10.0
 

@@ -13,12 +13,12 @@ from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import FILE_NAME, Configuration, configuration_path, load_configuration
 from wk_assets.facility.requests import dataset_path, layer_request
 from wk_assets.geometry.mag import Mag
-from wk_assets.operations.commit_dataset import commit_dataset
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.layer_plan import plan_layer
-from wk_assets.operations.layer_request import LayerRequest, ProgressListener
-from wk_assets.operations.redo_plan import stored_layer_request
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.datasets.commit_dataset import commit_dataset
+from wk_assets.operations.layers.layer_plan import plan_layer
+from wk_assets.operations.layers.redo_plan import stored_layer_request
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_request import LayerRequest, ProgressListener
 
 
 def repair_dataset(

@@ -16,17 +16,17 @@ from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.array_request import array_info
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.interpolation import downsampling_mode
-from wk_assets.operations.layer_plan import LayerPlan
-from wk_assets.operations.layer_record import LayerRecord
-from wk_assets.operations.layer_request import ProgressListener
-from wk_assets.operations.remake_mags import plan_remake
-from wk_assets.operations.resample_layer import plan_downsampling
-from wk_assets.operations.resample_pyramid import plan_new_mags
-from wk_assets.operations.resampling_ladder import coarser_mags
-from wk_assets.operations.tile_pass import TilePlan
+from wk_assets.operations.datasets.array_request import array_info
+from wk_assets.operations.datasets.remake_mags import plan_remake
+from wk_assets.operations.layers.layer_plan import LayerPlan
+from wk_assets.operations.passes.interpolation import downsampling_mode
+from wk_assets.operations.passes.tile_pass import TilePlan
+from wk_assets.operations.records.layer_record import LayerRecord
+from wk_assets.operations.records.layer_request import ProgressListener
+from wk_assets.operations.resampling.resample_layer import plan_downsampling
+from wk_assets.operations.resampling.resample_pyramid import plan_new_mags
+from wk_assets.operations.resampling.resampling_ladder import coarser_mags
 
 Work = Callable[[ProgressListener | None], None]
 

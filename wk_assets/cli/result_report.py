@@ -6,8 +6,8 @@ from typing import Any
 
 from wk_assets.cli.quantities import bytes_text, counted, seconds_text, size_text, voxels_text
 from wk_assets.cli.screen import say, show_table, warn
-from wk_assets.operations.layer_checks import CheckOutcome
-from wk_assets.operations.layer_request import LayerResult
+from wk_assets.operations.checks.layer_checks import CheckOutcome
+from wk_assets.operations.records.layer_request import LayerResult
 
 Checks = Sequence[tuple[str, CheckOutcome]]  # with the name of the layer
 

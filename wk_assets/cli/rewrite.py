@@ -16,10 +16,10 @@ from wk_assets.storage.array_layout import Layout
 
 if TYPE_CHECKING:
     from wk_assets.geometry.mag import Mag
-    from wk_assets.operations.commit_dataset import DatasetRequest
     from wk_assets.operations.compute import Compute
-    from wk_assets.operations.layer_plan import LayerPlan
-    from wk_assets.operations.layer_request import ArraySettings
+    from wk_assets.operations.datasets.commit_dataset import DatasetRequest
+    from wk_assets.operations.layers.layer_plan import LayerPlan
+    from wk_assets.operations.records.layer_request import ArraySettings
 
 CompressionOption = Annotated[
     str | None,
@@ -58,7 +58,7 @@ def compress(
     from wk_assets.errors import InputError
     from wk_assets.geometry.mag import Mag
     from wk_assets.geometry.vec3_int import Vec3Int
-    from wk_assets.operations.remake_mags import keeping_record
+    from wk_assets.operations.datasets.remake_mags import keeping_record
 
     compute, request, opened = compute_of(threads, memory), committed(dataset), Dataset.open(dataset)
     chosen = [opened.get_layer(name) for name in layer_name or opened.layers]
@@ -163,7 +163,7 @@ def _plans(
     wanted: tuple[str | None, int | None, int | None],
     layout: Layout,
 ) -> list["LayerPlan"]:
-    from wk_assets.operations.rewrite_layer import current_settings, plan_rewrite
+    from wk_assets.operations.layers.rewrite_layer import current_settings, plan_rewrite
 
     return [
         plan_rewrite(
@@ -193,7 +193,7 @@ def _settings(
 ) -> "ArraySettings":
     from wk_assets.errors import InputError
     from wk_assets.geometry.vec3_int import Vec3Int
-    from wk_assets.operations.compression import Compression
+    from wk_assets.operations.layers.compression import Compression
 
     compression, chunk, shard = wanted
     settings = replace(current, layout=layout)
@@ -221,8 +221,8 @@ def _run(
     from wk_assets.cli.plan_report import layer_documents, show_layers, total_document
     from wk_assets.cli.progress import shown_progress
     from wk_assets.cli.result_report import result_documents, show_results
-    from wk_assets.operations.commit_dataset import commit_dataset
-    from wk_assets.operations.run_layer import run_layer
+    from wk_assets.operations.datasets.commit_dataset import commit_dataset
+    from wk_assets.operations.layers.run_layer import run_layer
 
     if dry_run:
         if as_json:

@@ -27,8 +27,8 @@ def upload(
     """Send a dataset to a WEBKNOSSOS server. The token comes from WK_TOKEN."""
     from wk_assets.client.context import ServerContext, current_context
     from wk_assets.client.transport import ServerAddress
-    from wk_assets.operations.upload_dataset import UploadSettings, run_upload
-    from wk_assets.operations.upload_plan import plan_upload
+    from wk_assets.operations.transfer.upload_dataset import UploadSettings, run_upload
+    from wk_assets.operations.transfer.upload_plan import plan_upload
 
     plan = plan_upload(dataset, name=name)
     known = current_context().address

@@ -60,7 +60,7 @@ def upsample(
 def _missing(layer: "Layer", from_mag: "Mag", finest: "Mag", sampling: SamplingMode) -> "tuple[Mag, ...]":
     """List the mags that upsampling makes and the layer does not have yet, coarsest first."""
     from wk_assets.geometry.bounding_box import BoundingBox
-    from wk_assets.operations.resampling_ladder import finer_mags
+    from wk_assets.operations.resampling.resampling_ladder import finer_mags
 
     mags = finer_mags(
         from_mag,
@@ -75,8 +75,8 @@ def _missing(layer: "Layer", from_mag: "Mag", finest: "Mag", sampling: SamplingM
 
 def _plans(layer: "Layer", from_mag: "Mag", mags: "tuple[Mag, ...]", compute: "Compute") -> "list[MagToMake]":
     from wk_assets.cli.resampled_layers import mag_to_make
-    from wk_assets.operations.array_request import array_info
-    from wk_assets.operations.resample_pyramid import plan_new_mags
+    from wk_assets.operations.datasets.array_request import array_info
+    from wk_assets.operations.resampling.resample_pyramid import plan_new_mags
 
     if not mags:
         return []

@@ -1,6 +1,6 @@
 """`wk-assets verify DATASET`: is what is stored still what was written? Every shard, against its manifest.
 
-The looking is `operations.verify`, the repairing `repair`.
+The looking is `operations.checks.verify`, the repairing `repair`.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from wk_assets.cli.quantities import bytes_text, counted
 from wk_assets.cli.screen import complain, headline, remark, say, show_json
 
 if TYPE_CHECKING:
-    from wk_assets.operations.verify import VerifyReport
+    from wk_assets.operations.checks.verify import VerifyReport
 
 
 def verify(
@@ -40,7 +40,7 @@ def verify(
     from wk_assets.cli.compute_budget import compute_of
     from wk_assets.cli.progress import shown_count, shown_progress
     from wk_assets.cli.repair import repair_dataset
-    from wk_assets.operations.verify import Subset, verify_dataset
+    from wk_assets.operations.checks.verify import Subset, verify_dataset
 
     compute, subset = compute_of(threads, memory), Subset.parse(read_data_subset)
     with shown_count(dataset.name, "shard", quiet=as_json) as listener:

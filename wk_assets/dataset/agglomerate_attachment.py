@@ -5,7 +5,7 @@ from typing import Protocol
 from numpy.typing import DTypeLike
 
 from wk_assets.dataset.attachment import Attachment
-from wk_assets.operations.agglomerate_graph import AgglomerateGraph, agglomerate_arrays, graph_of
+from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph, agglomerate_arrays, graph_of
 from wk_assets.properties.layer_properties import AttachmentDataFormat
 from wk_assets.storage.agglomerate_file import read_agglomerates, write_agglomerates
 from wk_assets.storage.local_path import Location, local_path

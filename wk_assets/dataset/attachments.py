@@ -27,8 +27,8 @@ from wk_assets.dataset.attachment import (
     stated_path,
 )
 from wk_assets.errors import AlreadyThereError, NotInDatasetError, ReadOnlyError
-from wk_assets.operations.agglomerate_graph import AgglomerateGraph, agglomerate_arrays
-from wk_assets.operations.layer_record import BOOKKEEPING
+from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph, agglomerate_arrays
+from wk_assets.operations.records.layer_record import BOOKKEEPING
 from wk_assets.properties.layer_properties import AttachmentDataFormat, AttachmentProperties, AttachmentsProperties
 from wk_assets.storage.agglomerate_file import write_agglomerates
 from wk_assets.storage.local_path import Location, local_path

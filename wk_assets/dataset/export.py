@@ -1,6 +1,6 @@
 """What `layer.export` offers: a layer written as TIFF, OME-TIFF or zipped OME-Zarr, for programs that read nothing else.
 
-A thin handle; the work is in `operations.export_layer`, which the command line uses too.
+A thin handle; the work is in `operations.exports.export_layer`, which the command line uses too.
 """
 
 from os import PathLike
@@ -9,8 +9,8 @@ from pathlib import Path
 from wk_assets.geometry.bounding_box import NDBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike
-from wk_assets.operations.export_layer import plan_export, run_export
-from wk_assets.operations.export_request import ExportFormat, ExportRequest, SliceNames
+from wk_assets.operations.exports.export_layer import plan_export, run_export
+from wk_assets.operations.exports.export_request import ExportFormat, ExportRequest, SliceNames
 
 
 class LayerExport:

@@ -1,6 +1,6 @@
 """Layers from images and arrays: `Dataset.from_images`, `add_layer_from_images`, `write_layer`.
 
-Thin: which files are which layer, which category, and how voxels travel is decided in `operations.import_images`.
+Thin: which files are which layer, which category, and how voxels travel is decided in `operations.imports.import_images`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ from wk_assets.geometry.mag import Mag, MagLike
 from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.import_images import (
+from wk_assets.operations.imports.import_images import (
     MOST_LAYERS,
     FoundLayer,
     decide_category,
@@ -30,9 +30,9 @@ from wk_assets.operations.import_images import (
     import_layer,
     require_few,
 )
-from wk_assets.operations.import_request import ImportRequest
-from wk_assets.operations.layer_mapping import ConversionLayerMapping as _ConversionLayerMapping
-from wk_assets.operations.layer_mapping import find_images, map_to_layers
+from wk_assets.operations.imports.import_request import ImportRequest
+from wk_assets.operations.imports.layer_mapping import ConversionLayerMapping as _ConversionLayerMapping
+from wk_assets.operations.imports.layer_mapping import find_images, map_to_layers
 from wk_assets.properties.category import parse_category
 from wk_assets.properties.layer_properties import DataFormat
 from wk_assets.readers.arranged import Arrangement
@@ -83,7 +83,7 @@ class ImageImport(LayerCopying):
         `map_filepath_to_layer_name`: which file belongs to which layer (see `ConversionLayerMapping`, or a function). Several
         files of a layer are its slices, in natural order of their names (slice_2 before slice_10) or by `z_slices_sort_key`;
         numbers that are missing leave no gap. Channels become layers `<name>__channel0`, … of their own, RGB images one
-        layer. `layer_category` None: decided by the rule in `operations.category_rule`, which always gives the same answer.
+        layer. `layer_category` None: decided by the rule in `operations.imports.category_rule`, which always gives the same answer.
         `flip_x`, `flip_y`, `flip_z` reverse the axes of the dataset, after `swap_xy`. Without a voxel size, the files must say it.
         `batch_size` and `executor` are taken and not needed: memory is bounded and threads of this process work.
 
@@ -156,8 +156,8 @@ class ImageImport(LayerCopying):
 
         `topleft` in mag-1 voxels. `dtype`: values are converted, those beyond its range are clipped. `channel`, `timepoint`:
         take one of several; with `allow_multiple_layers` all channels become layers `<layer_name>__channel0`, … and the first is
-        returned. `category` None: decided by the rule in `operations.category_rule`. `flip_x`, `flip_y`, `flip_z` reverse the axes of
-        the dataset, after `swap_xy`. `truncate_rgba_to_rgb`: transparency is left out; it must be opaque everywhere.
+        returned. `category` None: decided by the rule in `category_rule`. `flip_x`, `flip_y`, `flip_z` reverse the
+        axes of the dataset, after `swap_xy`. `truncate_rgba_to_rgb`: transparency is left out; it must be opaque everywhere.
 
         Raises SourceError for images that can not be imported, AlreadyThereError, InputError, ReadOnlyError, StorageError.
         """

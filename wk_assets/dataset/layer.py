@@ -10,7 +10,7 @@ from wk_assets.dataset.owners import LayerOwner
 from wk_assets.dataset.resampling import ResampledLayer
 from wk_assets.errors import PropertiesError
 from wk_assets.geometry.vec3_int import Vec3Int
-from wk_assets.operations.largest_segment_id import find_largest_segment_id
+from wk_assets.operations.arrays.largest_segment_id import find_largest_segment_id
 from wk_assets.properties.layer_properties import AttachmentsProperties, SegmentationLayerProperties
 
 if TYPE_CHECKING:

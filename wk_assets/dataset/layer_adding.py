@@ -10,8 +10,8 @@ from wk_assets.dataset.opened_dataset import OpenedDataset
 from wk_assets.dataset.owners import MagOwner
 from wk_assets.errors import AlreadyThereError, InputError, PropertiesError
 from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
-from wk_assets.operations.existing_files import describe_existing_layer
-from wk_assets.operations.remove_layer import remove_layer
+from wk_assets.operations.datasets.existing_files import describe_existing_layer
+from wk_assets.operations.datasets.remove_layer import remove_layer
 from wk_assets.properties.category import parse_category
 from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.properties.element_class import check_layer_dtype

@@ -19,8 +19,8 @@ from wk_assets.errors import GeometryError, NotInDatasetError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag, MagLike
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.operations.layer_box import check_layer_box, resize_arrays, with_box_around, with_layer_box
-from wk_assets.operations.rename_layer import rename_layer
+from wk_assets.operations.datasets.layer_box import check_layer_box, resize_arrays, with_box_around, with_layer_box
+from wk_assets.operations.datasets.rename_layer import rename_layer
 from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.properties.layer_properties import (
     AdditionalAxisProperties,

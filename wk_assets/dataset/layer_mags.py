@@ -17,11 +17,11 @@ from wk_assets.dataset.view_region import Shape
 from wk_assets.errors import AlreadyThereError, GeometryError, NotInDatasetError, PropertiesError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag, MagLike
-from wk_assets.operations.add_mag import add_array, add_new_mag, adopt_staged, remove_mag, stage_copy
-from wk_assets.operations.array_request import array_info
-from wk_assets.operations.copy_mag import copy_mag
-from wk_assets.operations.layer_box import with_box_around
-from wk_assets.operations.mag_lock import mag_lock
+from wk_assets.operations.arrays.copy_mag import copy_mag
+from wk_assets.operations.datasets.add_mag import add_array, add_new_mag, adopt_staged, remove_mag, stage_copy
+from wk_assets.operations.datasets.array_request import array_info
+from wk_assets.operations.datasets.layer_box import with_box_around
+from wk_assets.operations.records.mag_lock import mag_lock
 from wk_assets.properties.layer_properties import LayerProperties, MagViewProperties
 from wk_assets.storage.durable import remove_tree
 from wk_assets.storage.local_path import local_path

@@ -20,11 +20,11 @@ from wk_assets.errors import GeometryError, NotADatasetError, PropertiesError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike
-from wk_assets.operations.array_request import array_info
-from wk_assets.operations.layer_box import box_in_mag as layer_box_in_mag
-from wk_assets.operations.mag_lock import mag_lock, work_place
-from wk_assets.operations.merge_arrays import merge_arrays, merge_shard
-from wk_assets.operations.rewrite_mag import is_compressed, rewrite_mag
+from wk_assets.operations.arrays.merge_arrays import merge_arrays, merge_shard
+from wk_assets.operations.arrays.rewrite_mag import is_compressed, rewrite_mag
+from wk_assets.operations.datasets.array_request import array_info
+from wk_assets.operations.datasets.layer_box import box_in_mag as layer_box_in_mag
+from wk_assets.operations.records.mag_lock import mag_lock, work_place
 from wk_assets.properties.layer_properties import DataFormat, MagViewProperties
 from wk_assets.storage.create_mag_array import create_mag_array
 from wk_assets.storage.mag_array import MagArray, Zarr3Config

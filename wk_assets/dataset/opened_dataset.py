@@ -1,7 +1,7 @@
 """A dataset's directory as an object: made or opened, its name, voxel size and layers. What adds layers is above.
 
 A handle knows what the metadata said when it last read or changed it; each change is made to what the file says then
-(`operations.change_properties`), so that several processes may change one dataset.
+(`operations.datasets.change_properties`), so that several processes may change one dataset.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from wk_assets.dataset.layer import Layer, SegmentationLayer
 from wk_assets.errors import DatasetExistsError, GeometryError, NotInDatasetError, PropertiesError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NDBoundingBox
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.operations.change_properties import change_properties
-from wk_assets.operations.create_dataset import create_dataset
+from wk_assets.operations.datasets.change_properties import change_properties
+from wk_assets.operations.datasets.create_dataset import create_dataset
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 from wk_assets.properties.layer_properties import LayerProperties, SegmentationLayerProperties
 from wk_assets.properties.view_configuration import DatasetViewConfiguration

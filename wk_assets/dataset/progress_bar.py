@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from wk_assets.operations.layer_request import Progress, ProgressListener
+from wk_assets.operations.records.layer_request import Progress, ProgressListener
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Coarser and finer mags of a layer. Thin: `operations.resample_pyramid` computes them, `remake_mags` those of imports.
+"""Coarser and finer mags of a layer. Thin: `operations.resampling.resample_pyramid` computes them, `remake_mags` those of imports.
 
 Mags of a layer that was imported (its ledger keeps them) are published: they are made as new versions and committed, each
 from the next finer one. All others are filled in place.
@@ -21,18 +21,18 @@ from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.interpolation import downsampling_mode
-from wk_assets.operations.layer_request import ProgressListener
-from wk_assets.operations.remake_mags import keeping_record, plan_remake, run_remake
-from wk_assets.operations.resample_pyramid import downsample_mags, upsample_mags
-from wk_assets.operations.resampling_ladder import check_ascending, coarser_mags, finer_mags, ladder_order
+from wk_assets.operations.datasets.remake_mags import keeping_record, plan_remake, run_remake
+from wk_assets.operations.passes.interpolation import downsampling_mode
+from wk_assets.operations.records.layer_request import ProgressListener
+from wk_assets.operations.resampling.resample_pyramid import downsample_mags, upsample_mags
+from wk_assets.operations.resampling.resampling_ladder import check_ascending, coarser_mags, finer_mags, ladder_order
 from wk_assets.storage.mag_array import Zarr3Config
 
 
 class ResampledLayer(LayerMags):
     """Make mags of a layer from one another.
 
-    Common parameters. `interpolation_mode`: see `operations.interpolation.downsampling_mode`. `compress`, `chunk_shape`,
+    Common parameters. `interpolation_mode`: see `operations.passes.interpolation.downsampling_mode`. `compress`, `chunk_shape`,
     `shard_shape`: of new mags, as for `add_mag`; mags that are there keep theirs. `buffer_shape`: voxels of the new mag that
     are computed at a time, by default what fits some megabytes. `executor`: where the work is done, by default on threads of
     this process; mags of imported layers always are. `from_mag_view`: read another layer's mag instead. `compute`: threads and

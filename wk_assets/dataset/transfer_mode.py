@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wk_assets.errors import RemoteLocationError, StorageError
-from wk_assets.operations.copy_files import copy_tree
+from wk_assets.operations.arrays.copy_files import copy_tree
 from wk_assets.storage.durable import make_directory, storage_refusals
 from wk_assets.storage.local_path import Location, local_path
 

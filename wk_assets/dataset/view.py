@@ -13,8 +13,8 @@ from wk_assets.dataset.zipped_chunks import zipped_boxes
 from wk_assets.errors import GeometryError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike, VecIntLike
-from wk_assets.operations.compare_arrays import arrays_are_equal
-from wk_assets.operations.map_chunks import map_chunks
+from wk_assets.operations.arrays.compare_arrays import arrays_are_equal
+from wk_assets.operations.arrays.map_chunks import map_chunks
 
 
 class View(VoxelView):

@@ -23,7 +23,7 @@ from wk_assets.errors import GeometryError, ReadOnlyError
 from wk_assets.geometry.bounding_box import NDBoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3IntLike
-from wk_assets.operations.read_padded_box import read_padded_box
+from wk_assets.operations.arrays.read_padded_box import read_padded_box
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
 from wk_assets.storage.mag_array import ArrayInfo, MagArray
 from wk_assets.storage.open_mag_array import open_mag_array

@@ -13,15 +13,15 @@ from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.free_disk import require_free_disk
 from wk_assets.facility.registration import register
 from wk_assets.facility.requests import dataset_path, dataset_request, layer_request
-from wk_assets.operations.chunk_sample import ChunkSampler
-from wk_assets.operations.commit_dataset import DatasetResult, commit_dataset
+from wk_assets.operations.checks.layer_checks import CheckOutcome, run_layer_checks
 from wk_assets.operations.compute import Compute
-from wk_assets.operations.estimate_layer import estimated
-from wk_assets.operations.layer_checks import CheckOutcome, run_layer_checks
-from wk_assets.operations.layer_plan import LayerPlan, plan_layer
-from wk_assets.operations.layer_record import read_layer_record
-from wk_assets.operations.layer_request import LayerResult, ProgressListener
-from wk_assets.operations.run_layer import run_layer
+from wk_assets.operations.datasets.commit_dataset import DatasetResult, commit_dataset
+from wk_assets.operations.layers.chunk_sample import ChunkSampler
+from wk_assets.operations.layers.estimate_layer import estimated
+from wk_assets.operations.layers.layer_plan import LayerPlan, plan_layer
+from wk_assets.operations.layers.run_layer import run_layer
+from wk_assets.operations.records.layer_record import read_layer_record
+from wk_assets.operations.records.layer_request import LayerResult, ProgressListener
 from wk_assets.storage.durable import free_bytes
 
 

@@ -19,8 +19,8 @@ from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.kernels.modes import DownsamplingMode
-from wk_assets.operations.compression import AUTO, Compression
-from wk_assets.operations.layer_request import Category
+from wk_assets.operations.layers.compression import AUTO, Compression
+from wk_assets.operations.records.layer_request import Category
 from wk_assets.properties.names import check_dataset_name, check_layer_name
 from wk_assets.readers.volume import BadSlicePolicy, MeasuredVoxelSize
 

@@ -21,9 +21,9 @@ from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import default_coarsest_mag, mag_ladder
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.operations.chunk_sample import ChunkSampler
-from wk_assets.operations.compression import Compression, probe_compression
-from wk_assets.operations.layer_request import ArraySettings
+from wk_assets.operations.layers.chunk_sample import ChunkSampler
+from wk_assets.operations.layers.compression import Compression, probe_compression
+from wk_assets.operations.records.layer_request import ArraySettings
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.readers.volume import SourceSelection, VolumeDescription, VolumeReader
 

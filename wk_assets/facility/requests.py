@@ -14,9 +14,9 @@ from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.instrument import ArrayFormSettings, Instrument
 from wk_assets.facility.layer_files import files_of_layer, source_selection
 from wk_assets.geometry.mag import Mag
-from wk_assets.operations.commit_dataset import DatasetRequest
-from wk_assets.operations.compression import FALLBACK_LEVEL
-from wk_assets.operations.layer_request import ArraySettings, LayerRequest
+from wk_assets.operations.datasets.commit_dataset import DatasetRequest
+from wk_assets.operations.layers.compression import FALLBACK_LEVEL
+from wk_assets.operations.records.layer_request import ArraySettings, LayerRequest
 from wk_assets.readers.volume import SourceSelection
 from wk_assets.storage.array_layout import Layout
 

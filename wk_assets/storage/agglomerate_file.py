@@ -1,6 +1,6 @@
 """Agglomerate files on disk: which segments are one object, as seven arrays in a Zarr v3 group or an HDF5 file.
 
-Knows arrays and files; what they mean as a graph has `operations.agglomerate_graph`. Source: the files that WEBKNOSSOS reads
+Knows arrays and files; what they mean as a graph has `operations.arrays.agglomerate_graph`. Source: the files that WEBKNOSSOS reads
 (`AgglomerateViewArtifact`, schema version 4). With n segments 1…n, k agglomerates 1…k and m edges:
 
     segment_to_agglomerate            (n + 1)   uint64    0 is background
