@@ -100,7 +100,7 @@ def test_kill_9_while_a_changed_source_replaces_a_dataset(slices: Path, tmp_path
     expected, before = crash_lab.digest(new), crash_lab.digest(old)
     shutil.copytree(old, tmp_path / "counted", copy_function=shutil.copy2)
     points = crash_lab.count_points(partial(crash_lab.make_dataset, changed, tmp_path / "counted"))
-    for point in range(1, points + 1, 3):
+    for point in range(1, points + 1, 7):
         target = tmp_path / str(point)
         shutil.copytree(old, target, copy_function=shutil.copy2)
         work = partial(crash_lab.make_dataset, changed, target)
