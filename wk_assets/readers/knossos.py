@@ -8,14 +8,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wk_assets.errors import AxesError, GeometryError, MissingSliceError, UnreadableSliceError
 from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.readers.filled_rows import ClosedVolume, FilledRows
 from wk_assets.readers.source_files import OpenedSource, digest_file, list_source_files
 from wk_assets.readers.volume import (
     MeasuredVoxelSize,
@@ -47,7 +47,7 @@ class KnossosSource:
         return {"knossos": self.dtype.str}
 
 
-class KnossosVolume:
+class KnossosVolume(ClosedVolume):
     """Read slices of a KNOSSOS mag. Holds no file and no lock: safe to share between threads.
 
     The volume begins at cube 0, 0, 0, wherever the first cube is, and ends with the last cube.
@@ -90,9 +90,9 @@ class KnossosVolume:
             raise GeometryError(f"slice {z} needs an array (1, {size.y}, {size.x}), not {out.shape}")
         return self.fill(z, at, 0, out)
 
-    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> "KnossosRows":
+    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> FilledRows:
         """Get ready to read slice `z` in windows of rows."""
-        return KnossosRows(self, z, at)
+        return FilledRows(self, z, at)
 
     def fill(self, z: int, at: tuple[int, ...], first_row: int, out: NDArray[Any]) -> SliceRecord:
         """Fill `out` (1, rows, x) with the rows from `first_row` on."""
@@ -116,30 +116,6 @@ class KnossosVolume:
     def digests(self) -> dict[str, str]:
         """Read every cube once more for its digest."""
         return {file.relative_path: digest_file(file) for file in self._cubes.values()}
-
-    def close(self) -> None:
-        """Do nothing: every file is closed when the call that opened it returns."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class KnossosRows:
-    """Read one slice in windows of rows."""
-
-    def __init__(self, volume: KnossosVolume, z: int, at: tuple[int, ...]) -> None:
-        self._volume = volume
-        self._z = z
-        self._at = at
-
-    def read(self, first_row: int, out: NDArray[Any]) -> SliceRecord:
-        """Fill `out` (1, rows, x)."""
-        return self._volume.fill(self._z, self._at, first_row, out)
 
 
 def _list_cubes(root: Path) -> dict[tuple[int, int, int], SourceFile]:

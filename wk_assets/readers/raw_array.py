@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wk_assets.errors import AxesError, GeometryError, UnreadableSliceError
 from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.readers.filled_rows import ClosedVolume, FilledRows
 from wk_assets.readers.source_files import OpenedSource, digest_file, list_source_files
 from wk_assets.readers.volume import (
     MeasuredVoxelSize,
@@ -50,7 +50,7 @@ class RawSource:
         return {"raw": [list(self.shape), self.dtype.str, self.order]}
 
 
-class RawVolume:
+class RawVolume(ClosedVolume):
     """Read slices of a file of voxels. Safe to share between threads."""
 
     def __init__(self, source: RawSource) -> None:
@@ -99,9 +99,9 @@ class RawVolume:
             raise GeometryError(f"slice {z} needs an array (1, {size.y}, {size.x}), not {out.shape}")
         return self.fill(z, at, 0, out)
 
-    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> "RawRows":
+    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> FilledRows:
         """Get ready to read slice `z` in windows of rows."""
-        return RawRows(self, z, at)
+        return FilledRows(self, z, at)
 
     def fill(self, z: int, at: tuple[int, ...], first_row: int, out: NDArray[Any]) -> SliceRecord:
         """Fill `out` (1, rows, x) with the rows from `first_row` on."""
@@ -162,24 +162,3 @@ class RawVolume:
         """Forget what is kept."""
         with self._lock:
             self._kept.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class RawRows:
-    """Read one slice of a raw file in windows of rows."""
-
-    def __init__(self, volume: RawVolume, z: int, at: tuple[int, ...]) -> None:
-        self._volume = volume
-        self._z = z
-        self._at = at
-
-    def read(self, first_row: int, out: NDArray[Any]) -> SliceRecord:
-        """Fill `out` (1, rows, x)."""
-        return self._volume.fill(self._z, self._at, first_row, out)

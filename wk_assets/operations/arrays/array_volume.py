@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from wk_assets.operations.passes.slab_sources import LoadTask, Range
 from wk_assets.operations.records.export_stage import fingerprint
 from wk_assets.operations.records.layer_record import SliceFact
 from wk_assets.readers.arranged import Arrangement
+from wk_assets.readers.filled_rows import ClosedVolume, FilledRows
 from wk_assets.readers.source_files import digest_file, list_source_files
 from wk_assets.readers.volume import (
     MeasuredVoxelSize,
@@ -80,7 +80,7 @@ class ReadsBlocks(Protocol):
         ...
 
 
-class ArrayVolume:
+class ArrayVolume(ClosedVolume):
     """Read an array as a volume. Safe to share between threads."""
 
     def __init__(self, source: ArraySource) -> None:
@@ -155,9 +155,9 @@ class ArrayVolume:
         """Fill `out` (c, y, x) with slice `z`."""
         return self.fill(z, at, 0, out)
 
-    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> "ArrayRows":
+    def open_rows(self, z: int, at: tuple[int, ...] = ()) -> FilledRows:
         """Get ready to read slice `z` in windows of rows."""
-        return ArrayRows(self, z, at)
+        return FilledRows(self, z, at)
 
     def fill(self, z: int, at: tuple[int, ...], first_row: int, out: NDArray[Any]) -> SliceRecord:
         """Fill `out` (c, rows, x) with the rows from `first_row` on, a block at a time."""
@@ -169,30 +169,6 @@ class ArrayVolume:
     def digests(self) -> dict[str, str]:
         """Digest the metadata; what the chunks are is told by their names, sizes and times."""
         return {file.relative_path: digest_file(file) for file in self._description.files}
-
-    def close(self) -> None:
-        """Do nothing: no file stays open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class ArrayRows:
-    """Read one slice of an array in windows of rows."""
-
-    def __init__(self, volume: ArrayVolume, z: int, at: tuple[int, ...]) -> None:
-        self._volume = volume
-        self._z = z
-        self._at = at
-
-    def read(self, first_row: int, out: NDArray[Any]) -> SliceRecord:
-        """Fill `out` (c, rows, x)."""
-        return self._volume.fill(self._z, self._at, first_row, out)
 
 
 class BlockSource:
