@@ -51,6 +51,34 @@ def test_nobody_and_somebody_without_rights_are_told_apart(standin: StandinClien
     assert hidden.status_code == 404
 
 
+def test_teams_come_and_go_unless_something_refers_to_them(standin: StandinClient) -> None:
+    made = standin.as_admin("POST", f"{V}/teams", json={"name": "tracers"}).json()
+    assert standin.as_admin("POST", f"{V}/teams", json={"name": "tracers"}).status_code == 400
+    project = standin.project(team=made["id"])
+
+    assert standin.as_admin("DELETE", f"{V}/teams/{made['id']}").status_code == 403
+    standin.as_admin("DELETE", f"{V}/projects/{project['id']}")
+    assert standin.as_admin("DELETE", f"{V}/teams/{made['id']}").status_code == 200
+    assert made["id"] not in {team["id"] for team in standin.as_admin("GET", f"{V}/teams").json()}
+
+
+def test_folders_hold_one_another_but_never_themselves(standin: StandinClient) -> None:
+    root = standin.as_admin("GET", f"{V}/folders/root").json()["id"]
+
+    def create(name: str, parent: str) -> str:
+        made = standin.as_admin("POST", f"{V}/folders/create", params={"parentId": parent, "name": name})
+        return str(made.json()["id"])
+
+    outer = create("outer", root)
+    inner = create("inner", outer)
+    move = f"{V}/folders/{outer}/move"
+    assert standin.as_admin("PUT", move, params={"newParentId": inner}).status_code == 400
+    assert standin.as_admin("DELETE", f"{V}/folders/{outer}").status_code == 400
+    assert standin.as_admin("DELETE", f"{V}/folders/{root}").status_code == 400
+    assert standin.as_admin("DELETE", f"{V}/folders/{inner}").status_code == 200
+    assert standin.as_admin("DELETE", f"{V}/folders/{outer}").status_code == 200
+
+
 def test_a_sharing_token_opens_one_dataset(standin: StandinClient) -> None:
     first, second = standin.dataset("first"), standin.dataset("second")
     token = standin.as_admin("GET", f"{V}/datasets/{first}/sharingToken").json()["sharingToken"]

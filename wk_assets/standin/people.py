@@ -113,7 +113,8 @@ def team_by_name(world: World, name: str) -> dict[str, Any]:
     return team
 
 
-def _team(world: World, team_id: str) -> dict[str, Any]:
+def team_named(world: World, team_id: str) -> dict[str, Any]:
+    """Return a team by id."""
     team = world.get("teams", team_id)
     if team is None:
         raise not_found("Team", team_id)
@@ -201,7 +202,7 @@ def update_user(call: Call) -> Any:
     if body["isAdmin"] != target["isAdmin"]:
         require(is_admin(user), "user.isAdmin")
     for team in body["teams"]:
-        _team(call.world, team["id"])
+        team_named(call.world, team["id"])
     keys = ("firstName", "lastName", "isActive", "isAdmin", "isDatasetManager", "teams", "experiences", "email")
     target.update({key: body[key] for key in keys if key in body})
     call.world.save("users", target["id"], target)
@@ -253,7 +254,7 @@ def create_team(call: Call) -> Any:
 def delete_team(call: Call) -> Any:
     """Delete a team that nothing refers to."""
     require(is_admin(asker(call)), "team.delete")
-    team = _team(call.world, call.parts["id"])
+    team = team_named(call.world, call.parts["id"])
     used = call.world.database.count(
         "SELECT (SELECT COUNT(*) FROM projects WHERE team = ?) + (SELECT COUNT(*) FROM task_types WHERE team = ?)",
         (team["id"], team["id"]),
@@ -309,8 +310,8 @@ def _full_folder(world: World, folder: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": folder["id"],
         "name": folder["name"],
-        "allowedTeams": [_team(world, team) for team in folder["allowedTeams"]],
-        "allowedTeamsCumulative": [_team(world, team) for team in teams_through_folders(world, folder["id"])],
+        "allowedTeams": [team_named(world, team) for team in folder["allowedTeams"]],
+        "allowedTeamsCumulative": [team_named(world, team) for team in teams_through_folders(world, folder["id"])],
         "isEditable": True,
         "metadata": folder["metadata"],
     }
@@ -360,7 +361,7 @@ def update_folder(call: Call) -> Any:
     folder = existing_folder(call.world, call.parts["id"])
     body = call.json("name", "allowedTeams")
     for team in body["allowedTeams"]:
-        _team(call.world, team)
+        team_named(call.world, team)
     folder.update(name=_folder_name(body["name"]), allowedTeams=body["allowedTeams"])
     if body.get("metadata") is not None:
         folder["metadata"] = unique_metadata(body["metadata"])

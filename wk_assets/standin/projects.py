@@ -4,7 +4,7 @@ from typing import Any
 
 from wk_assets.standin.call import Call, Routes
 from wk_assets.standin.database import Row, document
-from wk_assets.standin.people import asker, compact, existing_user, is_admin, manages, require
+from wk_assets.standin.people import asker, compact, existing_user, is_admin, manages, require, team_named
 from wk_assets.standin.replies import FormRefusal, Refusal, not_found, said
 from wk_assets.standin.world import World
 
@@ -18,14 +18,6 @@ _DEFAULT_SETTINGS = {
     "mergerMode": False,
     "magRestrictions": {},
 }
-
-
-def team_named(world: World, team_id: str) -> dict[str, Any]:
-    """Return a team by id."""
-    team = world.get("teams", team_id)
-    if team is None:
-        raise not_found("Team", team_id)
-    return team
 
 
 # ---------------------------------------------------------------------- projects

@@ -16,7 +16,7 @@ from wk_assets.standin.annotation_store import (
 from wk_assets.standin.call import Call, Routes
 from wk_assets.standin.database import Row, document
 from wk_assets.standin.dataset_store import may_read, stored_dataset, team_may_read
-from wk_assets.standin.people import User, asker, existing_user, is_admin, manages, manages_any, require
+from wk_assets.standin.people import User, asker, existing_user, is_admin, manages, manages_any, require, team_named
 from wk_assets.standin.projects import (
     pending_instances,
     project_by_name,
@@ -24,7 +24,6 @@ from wk_assets.standin.projects import (
     stored_task_type,
     task_type_json,
     tasks_of,
-    team_named,
 )
 from wk_assets.standin.replies import FormRefusal, Refusal, not_found, said
 from wk_assets.standin.world import World

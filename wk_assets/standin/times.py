@@ -3,8 +3,8 @@
 from typing import Any
 
 from wk_assets.standin.call import Call, Routes
-from wk_assets.standin.people import asker, existing_user, is_admin, manages, require
-from wk_assets.standin.projects import pending_instances, stored_project, tasks_of, team_named
+from wk_assets.standin.people import asker, existing_user, is_admin, manages, require, team_named
+from wk_assets.standin.projects import pending_instances, stored_project, tasks_of
 from wk_assets.standin.tasks import task_json
 
 routes = Routes()
