@@ -19,6 +19,7 @@ from wk_assets.client.context import ServerContext, current_context, webknossos_
 from wk_assets.client.models import ApiLinkedLayerIdentifier
 from wk_assets.dataset.dataset import Dataset
 from wk_assets.errors import (
+    InvalidNameError,
     LockedError,
     NoAnswerError,
     NotAuthenticatedError,
@@ -214,6 +215,11 @@ def test_layers_of_the_server_are_linked(dataset: Dataset, standin: RunningStand
 def test_nothing_to_send_is_said_before_anything_is_asked(dataset: Dataset) -> None:
     with pytest.raises(PlanError, match="no layer to send"):
         plan_upload(Path(dataset.path), leave_out=["color", "labels"])
+
+
+def test_a_name_that_no_server_takes_is_refused_before_anything_is_asked(dataset: Dataset) -> None:
+    with pytest.raises(InvalidNameError, match="Did you mean 'dataset-ds'"):
+        plan_upload(Path(dataset.path), name="ds")
 
 
 def _upload_in_a_process(path: str, url: str, token: str, started: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from wk_assets.errors import NotADatasetError, PlanError
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 from wk_assets.properties.layer_properties import AttachmentProperties, LayerProperties, SegmentationLayerProperties
+from wk_assets.properties.names import check_dataset_name
 from wk_assets.storage.manifest import MANIFEST_NAME, Manifest
 from wk_assets.storage.properties_file import array_location, read_properties
 
@@ -57,7 +58,8 @@ class UploadPlan:
 def plan_upload(dataset_path: Path, *, name: str | None = None, leave_out: Collection[str] = ()) -> UploadPlan:
     """Plan to send a dataset under a name; `leave_out`: layers that are on the server already.
 
-    Raises NotADatasetError, PropertiesError, and PlanError for what can not be sent: arrays behind URLs, no layer at all.
+    Raises NotADatasetError, PropertiesError, InvalidNameError for a name that no server takes, and PlanError for what can not be
+    sent: arrays behind URLs, no layer at all.
     """
     stored = read_properties(dataset_path)
     layers = [layer for layer in stored.data_layers if layer.name not in leave_out]
@@ -69,7 +71,7 @@ def plan_upload(dataset_path: Path, *, name: str | None = None, leave_out: Colle
         sent, found = _layer(dataset_path, layer)
         sent_layers.append(sent)
         files.extend(found)
-    chosen = name or stored.name or dataset_path.resolve().name
+    chosen = check_dataset_name(name or stored.name or dataset_path.resolve().name)
     properties = stored.model_copy(update={"data_layers": tuple(sent_layers), "id": {**stored.id, "name": chosen}})
     text = properties.to_text().encode()
     files.append(UploadFile(relative_path=FILE_NAME, path=dataset_path / FILE_NAME, size_bytes=len(text), content=text))
