@@ -20,8 +20,8 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 # read here: a test's environment has none of a person's own settings
 _PEER_PYTHON = Path(os.environ.get("WK_ASSETS_PEER_PYTHON", _REPOSITORY / ".venv-peer" / "bin" / "python"))
 _FLOWS = Path(__file__).with_name("peer_flows.py")
-# The peer itself refuses these below version 14.
-_SINCE_14 = {"mag_upload"}
+# The peer itself refuses the first two below version 14, and the third needs the mag of the first.
+_SINCE_14 = {"mag_upload", "attachment_upload", "mag_to_path"}
 # Routes that the peer calls in flows that the stand-in has none of: meshes, proofreading, weights of networks, short links,
 # preliminary datasets, files of attachments through the proxy; and those of versions up to 13, driven by that version.
 _NOT_DRIVEN = {
