@@ -33,11 +33,8 @@ from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
-from wk_assets.kernels.modes import DownsamplingMode
 from wk_assets.operations.datasets import rename_layer
-from wk_assets.operations.layers import run_layer
 from wk_assets.operations.records.layer_record import read_layer_record
-from wk_assets.operations.records.layer_request import LayerRequest
 from wk_assets.operations.records.mag_lock import mag_lock_path
 from wk_assets.properties.category import COLOR_CATEGORY, SEGMENTATION_CATEGORY, LayerCategoryType
 from wk_assets.properties.layer_properties import (
@@ -450,21 +447,11 @@ def test_a_mag_is_made_by_one_run_or_copy_at_a_time(dataset: Dataset, tmp_path: 
     source.add_mag(1).write(VOXELS)
     copied = dataset.add_layer_like(source, "copied")
     lock = mag_lock_path(Path(dataset.path), "copied", Mag(1))
-    request = LayerRequest(
-        dataset_path=Path(dataset.path),
-        layer_name="copied",
-        category="color",
-        source=None,
-        voxel_size=VoxelSize((1, 1, 1)),
-        mags=(Mag(1),),
-        mode=DownsamplingMode.MEDIAN,
-    )
 
     with exclusive(lock, "import of copied/1"), pytest.raises(LockedError, match="import of copied/1"):
         copied.add_mag_as_copy(source.get_mag(1))
     copied.add_mag_as_copy(source.get_mag(1))
 
-    assert lock == run_layer._lock_path(request, Mag(1))
     assert (copied.get_mag(1).read()[0] == VOXELS).all()
     with exclusive(lock, "import of copied/1"), pytest.raises(LockedError):
         copied.get_mag(1).rechunk(chunk_shape=64)

@@ -9,7 +9,14 @@ import pytest
 from tests.standin.standin_client import StandinClient
 from wk_assets.client.context import current_context, webknossos_context
 from wk_assets.client.store_clients import DatastoreApiClient, UploadPiece, UploadSession
-from wk_assets.errors import ForbiddenError, NoAnswerError, NotAuthenticatedError, RequestRefusedError, ServerBusyError
+from wk_assets.errors import (
+    ForbiddenError,
+    NoAnswerError,
+    NotAuthenticatedError,
+    RequestRefusedError,
+    ServerBusyError,
+    UnexpectedStatusError,
+)
 from wk_assets.standin.data_sources import zarr2_mistakes, zarr3_mistakes
 from wk_assets.standin.server import RunningStandin, running_standin
 from wk_assets.standin.world import Settings
@@ -256,7 +263,7 @@ def test_a_lost_answer_is_an_error_of_something_that_happened(server: RunningSta
     httpx.post(f"{server.url}/_standin/faults", json={"path": "/folders/create", "kind": "lost"})
     with webknossos_context(url=server.url, token=server.seed.admin):
         client = current_context().client()
-        with pytest.raises(Exception, match="a fault on order"):
+        with pytest.raises(UnexpectedStatusError, match="a fault on order"):
             client.folder_add(folder_name="new", parent_id=client.folder_root().id)
         assert "new" in {folder.name for folder in client.folder_tree()}
 

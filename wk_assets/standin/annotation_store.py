@@ -16,7 +16,6 @@ from wk_assets.standin.projects import stored_project, stored_task_type
 from wk_assets.standin.replies import Refusal, not_found
 from wk_assets.standin.world import ORGANIZATION, World
 
-TYPES = ("Task", "Explorational", "TracingBase")
 _DEFAULT_SETTINGS = {
     "allowedModes": ["orthogonal", "oblique", "flight"], "branchPointsAllowed": True, "somaClickingAllowed": True,
     "volumeInterpolationAllowed": True, "mergerMode": False, "magRestrictions": {},

@@ -100,14 +100,6 @@ class Database:
         """Remember a setting."""
         self.change("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
-    def forget_everything(self) -> None:
-        """Empty all tables."""
-        with self.writing() as connection:
-            names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            for name in names:
-                if not name.startswith("sqlite_"):
-                    connection.execute(f"DELETE FROM {name}")  # noqa: S608  # names of our own schema
-
     def close(self) -> None:
         """Close all connections."""
         with self._writing:

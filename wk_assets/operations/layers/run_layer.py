@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from wk_assets.errors import PlanError, StorageError
-from wk_assets.geometry.mag import Mag
 from wk_assets.operations.arrays.array_volume import BlockSource, ReadsBlocks
 from wk_assets.operations.compute import Compute
 from wk_assets.operations.layers.built_pass import BuiltPass, parse_result, result_bytes, shards_by_name
@@ -33,6 +32,7 @@ from wk_assets.operations.records.layer_record import (
     write_layer_record,
 )
 from wk_assets.operations.records.layer_request import LayerRequest, LayerResult, MagResult, Progress, ProgressListener
+from wk_assets.operations.records.mag_lock import mag_lock_path
 from wk_assets.readers.open_volume import open_volume
 from wk_assets.storage.durable import (
     make_directory,
@@ -69,7 +69,7 @@ def run_layer(
     read_bytes = written_bytes = 0
     with ExitStack() as locks:
         for mag in plan.mags:
-            lock = _lock_path(request, mag.mag)
+            lock = mag_lock_path(request.dataset_path, request.layer_name, mag.mag)
             locks.enter_context(exclusive(lock, f"layer {request.layer_name}, mag {mag.mag.to_layer_name()}"))
         _tidy(plan)
         statistics = _measured_anew(plan)
@@ -111,10 +111,6 @@ def _measured_anew(plan: LayerPlan) -> LayerStatistics | None:
         return None
     redo = following[0].redo
     return measured_anew(request.dataset_path, now, None if redo is None else redo.changed_in_parent)
-
-
-def _lock_path(request: LayerRequest, mag: Mag) -> Path:
-    return request.dataset_path / BOOKKEEPING / "locks" / request.layer_name / f"mag {mag.to_layer_name()}.lock"
 
 
 def _staging(request: LayerRequest, one: PassPlan) -> Path:
