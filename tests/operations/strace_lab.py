@@ -8,9 +8,9 @@ per thread and per call. Where there is no strace, or it may not look at other p
 import ctypes
 import os
 import re
+import select
 import shutil
 import subprocess
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,16 +76,16 @@ def run_traced(work: Callable[[], None], options: Sequence[str], log: Path | Non
     os.close(start)
     os.close(tell)
     written = log or Path(f"/tmp/strace-{os.getpid()}.log")  # noqa: S108 - removed below; strace wants a name
+    # Not "-q": only what strace says tells when it has stopped the child. The kernel names a tracer in /proc a moment earlier,
+    # and what a child does in that moment is not seen.
     tracer = subprocess.Popen(
-        ["strace", "-qq", "-o", str(written), *options, "-p", str(child)], stderr=subprocess.PIPE, text=True
+        ["strace", "-o", str(written), *options, "-p", str(child)], stderr=subprocess.PIPE, text=True, bufsize=1
     )
+    assert tracer.stderr is not None
     try:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while "TracerPid:\t0\n" in Path(f"/proc/{child}/status").read_text() and tracer.poll() is None:
-            if time.monotonic() > deadline:
-                raise TimeoutError("strace did not get hold of the child")
-            time.sleep(0.001)
-        held = tracer.poll() is None
+        if not select.select([tracer.stderr], [], [], _PATIENCE_SECONDS)[0]:
+            raise TimeoutError("strace did not get hold of the child")
+        held = "attached" in tracer.stderr.readline()
     finally:
         os.close(go)
     with os.fdopen(told, encoding="utf-8") as refusals:
