@@ -24,7 +24,7 @@ _PUBLIC = {
     "DataFormat": "wk_assets.properties.layer_properties",
     "Dataset": "wk_assets.dataset.dataset",
     "DatasetViewConfiguration": "wk_assets.properties.view_configuration",
-    "Datastore": "wk_assets.administration.datastore",
+    "Datastore": "wk_assets.dataset.datastore",
     "Layer": "wk_assets.dataset.layer",
     "LayerCategoryType": "wk_assets.properties.category",
     "LayerViewConfiguration": "wk_assets.properties.view_configuration",
@@ -35,7 +35,7 @@ _PUBLIC = {
     "NDBoundingBox": "wk_assets.geometry.bounding_box",
     "NormalizedBoundingBox": "wk_assets.geometry.bounding_box",
     "Project": "wk_assets.administration.tasks",
-    "RemoteFolder": "wk_assets.administration.remote_folder",
+    "RemoteFolder": "wk_assets.dataset.remote_folder",
     "SEGMENTATION_CATEGORY": "wk_assets.properties.category",
     "SamplingModes": "wk_assets.geometry.mag_ladder",
     "SegmentIndexAttachment": "wk_assets.dataset.attachment",
@@ -44,9 +44,9 @@ _PUBLIC = {
     "TaskExperience": "wk_assets.administration.tasks",
     "TaskStatus": "wk_assets.administration.tasks",
     "TaskType": "wk_assets.administration.task_type",
-    "Team": "wk_assets.administration.people",
+    "Team": "wk_assets.people.members",
     "TransferMode": "wk_assets.dataset.transfer_mode",
-    "User": "wk_assets.administration.people",
+    "User": "wk_assets.people.members",
     "Vec3Int": "wk_assets.geometry.vec3_int",
     "VecInt": "wk_assets.geometry.vec3_int",
     "View": "wk_assets.dataset.view",
@@ -102,9 +102,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from wk_assets.administration.datastore import Datastore
-    from wk_assets.administration.people import Team, User
-    from wk_assets.administration.remote_folder import RemoteFolder
     from wk_assets.administration.task_type import TaskType
     from wk_assets.administration.tasks import Project, Task, TaskExperience, TaskStatus
     from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
@@ -117,8 +114,10 @@ if TYPE_CHECKING:
     )
     from wk_assets.dataset.attachments import Attachments
     from wk_assets.dataset.dataset import Dataset
+    from wk_assets.dataset.datastore import Datastore
     from wk_assets.dataset.layer import Layer, SegmentationLayer
     from wk_assets.dataset.mag_view import MagView
+    from wk_assets.dataset.remote_folder import RemoteFolder
     from wk_assets.dataset.transfer_mode import TransferMode
     from wk_assets.dataset.view import View
     from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox, NormalizedBoundingBox
@@ -128,6 +127,7 @@ if TYPE_CHECKING:
     from wk_assets.geometry.vec3_int import Vec3Int, VecInt
     from wk_assets.geometry.voxel_size import VoxelSize
     from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph
+    from wk_assets.people.members import Team, User
     from wk_assets.properties.category import COLOR_CATEGORY, SEGMENTATION_CATEGORY, LayerCategoryType
     from wk_assets.properties.layer_properties import (
         AttachmentDataFormat,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tests.administration.conftest import Server
+from tests.served import Server
 from wk_assets.administration.task_parameters import TaskParameters
 from wk_assets.administration.task_type import TaskType, TracingType
 from wk_assets.administration.tasks import Project, Task

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 OURS = {
-    "Datastore": "datastore",
-    "Project": "tasks",
-    "RemoteFolder": "remote_folder",
-    "Task": "tasks",
-    "TaskType": "task_type",
-    "Team": "people",
-    "User": "people",
-    "AnnotationInfo": "annotation_info",
-    "AnnotationState": "annotation_info",
-    "AnnotationType": "annotation_info",
+    "Datastore": "dataset.datastore",
+    "Project": "administration.tasks",
+    "RemoteFolder": "dataset.remote_folder",
+    "Task": "administration.tasks",
+    "TaskType": "administration.task_type",
+    "Team": "people.members",
+    "User": "people.members",
+    "AnnotationInfo": "annotation.annotation_info",
+    "AnnotationState": "annotation.annotation_info",
+    "AnnotationType": "annotation.annotation_info",
 }
 MISSING = {
     "RemoteFolder.get_datasets": "returns RemoteDataset, which is not there yet; get_dataset_ids() says which they are",
@@ -44,7 +44,7 @@ def _members(shared_spec: Path) -> list[tuple[str, str, str]]:
 
 
 def _class(name: str) -> Any:
-    return getattr(importlib.import_module(f"wk_assets.administration.{OURS[name]}"), name)
+    return getattr(importlib.import_module(f"wk_assets.{OURS[name]}"), name)
 
 
 def test_every_member_of_the_reference_is_offered(shared_spec: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.administration.campaign import campaign
-from tests.administration.conftest import Server
+from tests.served import Server
 from wk_assets.administration import task_request
 from wk_assets.administration.task_listing import tasks_of_project
 from wk_assets.administration.task_request import file_groups

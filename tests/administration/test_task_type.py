@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.administration.conftest import Server
-from wk_assets.administration.datastore import Datastore
-from wk_assets.administration.people import Team
+from tests.served import Server
 from wk_assets.administration.task_type import DEFAULT_SETTINGS, TaskType
+from wk_assets.dataset.datastore import Datastore
 from wk_assets.errors import NotOnServerError, RequestRefusedError, ServerError, UnknownNameError
+from wk_assets.people.members import Team
 
 
 def test_a_task_type_is_made_found_and_deleted(server: Server) -> None:

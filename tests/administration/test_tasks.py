@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.administration.campaign import campaign
-from tests.administration.conftest import Server
-from wk_assets.administration.annotation_info import AnnotationState, AnnotationType
-from wk_assets.administration.people import Team, User
+from tests.served import Server
 from wk_assets.administration.tasks import Project, Task, TaskExperience, TaskStatus
+from wk_assets.annotation.annotation_info import AnnotationState, AnnotationType
 from wk_assets.client.context import current_context, webknossos_context
 from wk_assets.client.task_models import ApiAnnotation
 from wk_assets.client.wk_api_client import WkApiClient
@@ -23,6 +22,7 @@ from wk_assets.errors import (
 )
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
+from wk_assets.people.members import Team, User
 
 BOX = BoundingBox((1, 2, 3), (4, 5, 6))
 

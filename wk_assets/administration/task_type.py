@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from wk_assets.administration.people import Team
 from wk_assets.client.context import current_context
 from wk_assets.client.task_models import ApiTaskType, ApiTaskTypeCreate
 from wk_assets.errors import UnknownNameError
+from wk_assets.people.members import Team
 
 TracingType = Literal["skeleton", "volume", "hybrid"]
 

@@ -8,8 +8,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wk_assets.administration.annotation_info import AnnotationInfo
-from wk_assets.administration.people import Team, User
 from wk_assets.administration.task_bases import AnnotationFile, Result, base_requests
 from wk_assets.administration.task_listing import LIST_END, tasks_of_project, tasks_with_keys, visible_tasks
 from wk_assets.administration.task_parameters import (
@@ -22,6 +20,7 @@ from wk_assets.administration.task_parameters import (
 )
 from wk_assets.administration.task_request import Request, send_requests, task_requests
 from wk_assets.administration.task_type import TaskType
+from wk_assets.annotation.annotation_info import AnnotationInfo
 from wk_assets.client.context import current_context
 from wk_assets.client.task_models import (
     ApiBoundingBox,
@@ -35,6 +34,7 @@ from wk_assets.client.task_models import (
 from wk_assets.errors import InputError, TaskCreationError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int, Vec3IntLike
+from wk_assets.people.members import Team, User
 
 _MILLIS_PER_MINUTE = 60_000
 

@@ -7,11 +7,11 @@ A handle is an id; everything else is asked for, and sent, when it is used, as t
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wk_assets.administration.people import Team
 from wk_assets.client.context import current_context
 from wk_assets.client.live_metadata import LiveMetadata, MetadataValue, changing
 from wk_assets.client.models import ApiFolder, ApiFolderUpdate, ApiFolderWithParent
 from wk_assets.errors import InputError, UnknownNameError
+from wk_assets.people.members import Team
 
 
 class FolderMetadata(LiveMetadata):

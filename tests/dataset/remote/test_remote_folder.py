@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.administration.conftest import Server
-from wk_assets.administration.people import Team
-from wk_assets.administration.remote_folder import FolderMetadata, RemoteFolder
+from tests.served import Server
 from wk_assets.client.context import current_context, server_context
 from wk_assets.client.live_metadata import MetadataValue
+from wk_assets.dataset.remote_folder import FolderMetadata, RemoteFolder
 from wk_assets.errors import InputError, NotOnServerError, RequestRefusedError, UnknownNameError
+from wk_assets.people.members import Team
 
 
 def test_a_folder_is_found_by_id_by_path_and_from_its_neighbours(server: Server) -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.administration.campaign import campaign
-from tests.administration.conftest import Server
-from wk_assets.administration.people import LoggedTime, Team, User
+from tests.served import Server
 from wk_assets.administration.tasks import Project
 from wk_assets.client.context import webknossos_context
 from wk_assets.errors import ForbiddenError, NotOnServerError, RequestRefusedError, UnknownNameError
+from wk_assets.people.members import LoggedTime, Team, User
 
 
 def test_teams_are_found_by_id_and_name_and_by_either(server: Server) -> None:
