@@ -13,6 +13,7 @@ from wk_assets.facility import requests
 from wk_assets.facility.catalogue import Catalogue
 from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import Configuration, load_configuration
+from wk_assets.facility.publishing import Publications
 from wk_assets.operations.datasets.commit_dataset import DatasetRequest
 from wk_assets.operations.records.layer_request import LayerRequest
 
@@ -29,6 +30,10 @@ class FacilityResource(dg.ConfigurableResource[None]):
     def catalogue(self) -> Catalogue:
         """Open the catalogue."""
         return Catalogue(self.configuration().catalogue_folder)
+
+    def publications(self) -> Publications:
+        """Open the records of what is on a server."""
+        return Publications(self.configuration().publications_folder)
 
     def entry(self, dataset: str) -> CatalogueEntry:
         """Read one dataset's entry. Raises CatalogueError if there is none any more."""

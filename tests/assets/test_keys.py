@@ -14,6 +14,7 @@ from wk_assets.assets.keys import (
     DatasetAsset,
     LayerAsset,
     MagAsset,
+    PublishedAsset,
     build,
     group_name,
     op_name,
@@ -28,6 +29,7 @@ MAGS = st.tuples(*[st.integers(0, 8)] * 3).map(lambda powers: Mag(tuple(1 << pow
 NAMES: st.SearchStrategy[AssetName] = st.one_of(
     st.builds(AcquisitionAsset, DATASETS),
     st.builds(DatasetAsset, DATASETS),
+    st.builds(PublishedAsset, DATASETS),
     st.builds(LayerAsset, DATASETS, LAYERS),
     st.builds(MagAsset, DATASETS, LAYERS, MAGS),
 )

@@ -5,6 +5,7 @@
     datasets / <dataset>                        the dataset
     datasets / <dataset> / <layer>              one layer
     datasets / <dataset> / <layer> / <mag>      one mag of a layer
+    webknossos / <dataset>                      the dataset on a server
 
 A name is a value (`LayerAsset("brain", "em")`); `build` turns it into a key, `parse` turns the key back. What an
 asset does is decided elsewhere (see `layers`, `datasets`, `acquisitions`, `catalogue`).
@@ -24,9 +25,11 @@ CATALOGUE = dg.AssetKey(["catalogue"])
 CATALOGUE_GROUP = "catalogue"
 DATASETS_PREFIX = "datasets"
 ACQUISITIONS_PREFIX = "acquisitions"
+PUBLISHED_PREFIX = "webknossos"
 
 POOL_IMPORT = "import"  # heavy steps: one layer takes the whole memory budget
 POOL_COMMIT = "commit"  # light steps that write metadata
+POOL_PUBLISH = "publish"  # sends files to a server
 POOL_VERIFY = "verify"  # reads whole datasets: once at a time is enough for any disk
 POOL_CATALOGUE = "catalogue"  # one registration at a time: each loads the definitions again
 
@@ -79,7 +82,17 @@ class MagAsset:
         check_layer_name(self.layer)
 
 
-AssetName = AcquisitionAsset | DatasetAsset | LayerAsset | MagAsset
+@dataclass(frozen=True, slots=True)
+class PublishedAsset:
+    """Name a dataset as it is on a server."""
+
+    dataset: str
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.dataset)
+
+
+AssetName = AcquisitionAsset | DatasetAsset | LayerAsset | MagAsset | PublishedAsset
 
 
 def build(name: AssetName) -> dg.AssetKey:
@@ -93,6 +106,13 @@ def build(name: AssetName) -> dg.AssetKey:
             return dg.AssetKey([DATASETS_PREFIX, dataset, layer])
         case MagAsset(dataset, layer, mag):
             return dg.AssetKey([DATASETS_PREFIX, dataset, layer, mag.to_layer_name()])
+        case PublishedAsset(dataset):
+            return dg.AssetKey([PUBLISHED_PREFIX, dataset])
+
+
+def published_key(dataset: str) -> dg.AssetKey:
+    """Build the key of a dataset on a server."""
+    return build(PublishedAsset(dataset))
 
 
 def parse(key: dg.AssetKey) -> AssetName:
@@ -106,9 +126,11 @@ def parse(key: dg.AssetKey) -> AssetName:
             return LayerAsset(dataset, layer)
         case [prefix, dataset, layer, mag] if prefix == DATASETS_PREFIX:
             return MagAsset(dataset, layer, _parse_mag(key, mag))
+        case [prefix, dataset] if prefix == PUBLISHED_PREFIX:
+            return PublishedAsset(dataset)
     raise InvalidNameError(
         f"asset key {key.to_user_string()!r} is none of ours; ours are acquisitions/<dataset>, datasets/<dataset>, "
-        "datasets/<dataset>/<layer> and datasets/<dataset>/<layer>/<mag>"
+        "datasets/<dataset>/<layer>, datasets/<dataset>/<layer>/<mag> and webknossos/<dataset>"
     )
 
 
@@ -134,7 +156,7 @@ def op_name(name: AssetName) -> str:
     """
     path = "/".join(build(name).path)
     readable = re.sub(r"[^A-Za-z0-9_]", "_", "__".join(build(name).path[1:]))
-    prefix = "acquisition__" if isinstance(name, AcquisitionAsset) else ""
+    prefix = {AcquisitionAsset: "acquisition__", PublishedAsset: "publish__"}.get(type(name), "")
     return f"{prefix}{readable}"[:_OP_NAME_LENGTH] + f"__{_digest(path)}"
 
 

@@ -149,6 +149,11 @@ class Configuration(Section):
         return self.home / "catalogue"
 
     @property
+    def publications_folder(self) -> Path:
+        """Give the folder of what is on a server."""
+        return self.home / "publications"
+
+    @property
     def previews_folder(self) -> Path:
         """Give the folder of the preview pictures."""
         return self.home / "previews"
