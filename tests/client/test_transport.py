@@ -63,6 +63,31 @@ def test_what_the_server_has_not_begun_is_tried_again_whatever_it_is(trouble: ht
     assert server.asked("POST", TEAMS) == 2
 
 
+@pytest.mark.parametrize("lost", [*BUSY, *BREAKS[1:]], ids=str)
+def test_what_is_gone_after_a_lost_answer_is_deleted(lost: httpx.Response | Exception) -> None:
+    gone = httpx.Response(404, json={"messages": [{"error": "Team could not be found."}]})
+    server = ScriptedServer().on("DELETE", f"{TEAMS}/t1", lost, gone)
+
+    server.client().team_delete(team_id="t1")
+    assert server.asked("DELETE", f"{TEAMS}/t1") == 2
+
+
+@pytest.mark.parametrize("refused", [None, httpx.ConnectError("refused"), httpx.Response(429)], ids=str)
+def test_what_was_never_there_is_no_success_of_deleting(refused: httpx.Response | Exception | None) -> None:
+    gone = httpx.Response(404, json={"messages": [{"error": "Team could not be found."}]})
+    server = ScriptedServer().on("DELETE", f"{TEAMS}/t1", *([refused] if refused else []), gone)
+
+    with pytest.raises(NotOnServerError):
+        server.client().team_delete(team_id="t1")
+
+
+def test_what_is_gone_after_a_lost_answer_is_still_missing_for_those_who_read() -> None:
+    server = ScriptedServer().on("GET", TEAMS, httpx.ReadError("reset"), httpx.Response(404))
+
+    with pytest.raises(NotOnServerError):
+        server.client().team_list()
+
+
 def test_a_server_that_stays_away_is_given_up_and_named() -> None:
     server = ScriptedServer().on("GET", TEAMS, httpx.ConnectError("refused"))
 

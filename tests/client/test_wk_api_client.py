@@ -102,6 +102,33 @@ def test_a_page_of_tasks_comes_with_the_number_of_all() -> None:
     assert dict(server.requests[-1].url.params) == {"limit": "1", "pageNumber": "3", "includeTotalCount": "true"}
 
 
+def _annotations(*numbers: int) -> httpx.Response:
+    shown = {"typ": "Explorational", "name": "", "description": "", "state": "Active", "modified": 1}
+    return httpx.Response(200, json=[{"id": f"a{number}", **shown} for number in numbers])
+
+
+def test_annotations_are_listed_page_by_page_and_none_comes_twice() -> None:
+    # one annotation was added between the pages, so that the last of the first page comes again
+    pages = [_annotations(*range(1000)), _annotations(*range(999, 1999)), _annotations(1999, 2000)]
+    server = ScriptedServer().on("GET", "/api/v16/annotations/readable", *pages)
+
+    found = server.client().annotation_list(is_finished=False)
+    assert [one.id for one in found] == [f"a{number}" for number in range(2001)]
+    asked = [dict(one.url.params) for one in server.requests if one.url.path.endswith("readable")]
+    assert asked == [{"isFinished": "false", "limit": "1000", "pageNumber": str(page)} for page in range(3)]
+
+
+@pytest.mark.parametrize("seconds", [0, 90, 90.5])
+def test_worked_time_may_be_a_fraction_of_a_second(seconds: float) -> None:
+    month = {"paymentInterval": {"month": 11, "year": 2026}, "durationInSeconds": seconds}
+    server = ScriptedServer().on(
+        "GET", "/api/v16/users/u/loggedTime", httpx.Response(200, json={"loggedTime": [month]})
+    )
+
+    (told,) = server.client().user_logged_time(user_id="u").logged_time
+    assert told.duration_in_seconds == seconds
+
+
 def test_each_task_of_a_request_has_an_outcome_of_its_own() -> None:
     outcome = {
         "tasks": [{"status": 200, "success": TASK}, {"status": 400, "error": "no such script"}],

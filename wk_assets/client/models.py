@@ -115,10 +115,10 @@ class ApiPaymentInterval(ApiModel):
 
 
 class ApiLoggedTime(ApiModel):
-    """Say how long somebody worked in a month. Despite its name the server sends an ISO duration or seconds."""
+    """Say how long somebody worked in a month, in seconds; fractions of one included."""
 
     payment_interval: ApiPaymentInterval
-    duration_in_seconds: int
+    duration_in_seconds: float
 
 
 class ApiLoggedTimeGroupedByMonth(ApiModel):

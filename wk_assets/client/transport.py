@@ -2,7 +2,8 @@
 
 Knows HTTP, knows no route. Retried are calls whose repetition changes nothing (GET, HEAD, PUT, DELETE, PATCH of absolute
 values, and POSTs that say so), after transport errors and after 429, 502, 503, 504; any call whose request can not have
-reached the server; never anything else. Between tries: exponential back-off with jitter, or what Retry-After says.
+reached the server; never anything else. Between tries: exponential back-off with jitter, or what Retry-After says. A DELETE
+that finds nothing after a try whose answer was lost has done its work: that try is taken for the one that deleted.
 """
 
 import weakref
@@ -16,7 +17,7 @@ import stamina
 
 from wk_assets.client.answers import BUSY, failure, shown_route
 from wk_assets.client.redaction import guard_logs
-from wk_assets.errors import NoAnswerError, ServerBusyError, ServerError
+from wk_assets.errors import NoAnswerError, NotOnServerError, ServerBusyError, ServerError
 
 _LONGEST_WAIT_SECONDS = 60.0
 _REPEATABLE_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
@@ -85,10 +86,12 @@ class Transport:
         """Send a request and return its answer, read whole, of a status 2xx.
 
         `content` is what httpx takes: `params`, `json`, `data`, `files`, `content`, `headers`. `repeatable`: whether the call
-        may be repeated after the server may have seen it; None: as the method says. Raises ServerError.
+        may be repeated after the server may have seen it; None: as the method says. What a DELETE finds gone after a try
+        that the server may have seen is deleted: an empty 204 is returned. Raises ServerError.
         """
         may_repeat = method in _REPEATABLE_METHODS if repeatable is None else repeatable
         policy = self._retry
+        may_be_done = False
         for attempt in stamina.retry_context(
             on=lambda error: _wait_before_next(error, may_repeat=may_repeat),
             attempts=policy.attempts,
@@ -98,7 +101,15 @@ class Transport:
             wait_jitter=policy.first_wait_seconds,
         ):
             with attempt:
-                answer = self._once(method, url, timeout_seconds=timeout_seconds, **content)
+                try:
+                    answer = self._once(method, url, timeout_seconds=timeout_seconds, **content)
+                except NotOnServerError:
+                    if not (may_be_done and method == "DELETE"):
+                        raise
+                    answer = httpx.Response(204, request=httpx.Request(method, url))
+                except (NoAnswerError, ServerBusyError) as error:
+                    may_be_done = may_be_done or _may_have_been_done(error)
+                    raise
         return answer
 
     def _once(self, method: str, url: str, *, timeout_seconds: float | None, **content: Any) -> httpx.Response:
@@ -165,6 +176,11 @@ def _own_errors(request: httpx.Request) -> Iterator[None]:
         raise NoAnswerError(f"{where}: the connection broke ({type(error).__name__}: {error})") from error
     except httpx.InvalidURL as error:
         raise ServerError(f"{where}: {error}") from error
+
+
+def _may_have_been_done(error: NoAnswerError | ServerBusyError) -> bool:
+    """Say whether the server may have carried out what failed: not if it was never reached, nor if it refused at once (429)."""
+    return not isinstance(error, _NotSentError) and getattr(error, "status", None) != 429
 
 
 def _wait_before_next(error: Exception, *, may_repeat: bool) -> bool | float:

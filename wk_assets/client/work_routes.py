@@ -25,6 +25,9 @@ from wk_assets.errors import UnexpectedAnswerError
 
 T = TypeVar("T")
 
+# How many annotations the server gives at once where nobody says how many; more are on further pages.
+_PAGE = 1000
+
 
 class WorkRoutes(ApiSession):
     """Read and change annotations, tasks and projects. Every method raises ServerError.
@@ -38,8 +41,17 @@ class WorkRoutes(ApiSession):
         return self._get(f"/annotations/{part(annotation_id)}/info", ApiAnnotation, params)
 
     def annotation_list(self, *, is_finished: bool | None) -> list[ApiAnnotation]:
-        """List the annotations that are of no task and that the user may read."""
-        return self._get("/annotations/readable", list[ApiAnnotation], {"isFinished": is_finished})
+        """List the annotations that are of no task and that the user may read, page by page until there are no more."""
+        found: dict[str, ApiAnnotation] = {}
+        page_number = 0
+        while True:
+            params = {"isFinished": is_finished, "limit": _PAGE, "pageNumber": page_number}
+            page: list[ApiAnnotation] = self._get("/annotations/readable", list[ApiAnnotation], params)
+            # what is added meanwhile moves others to the next page, where they come a second time
+            found |= {one.id: one for one in page}
+            if len(page) < _PAGE:
+                return list(found.values())
+            page_number += 1
 
     def annotation_infos_by_task(self, *, task_id: str) -> list[ApiAnnotation]:
         """List the annotations of a task."""

@@ -142,7 +142,7 @@ class User:
         told = current_context().client().user_logged_time(user_id=self.user_id)
         return [
             LoggedTime(
-                duration_in_seconds=one.duration_in_seconds,
+                duration_in_seconds=round(one.duration_in_seconds),
                 year=one.payment_interval.year,
                 month=one.payment_interval.month,
             )
