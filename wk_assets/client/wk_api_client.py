@@ -13,12 +13,13 @@ from wk_assets.client.api_session import part
 from wk_assets.client.dataset_routes import DatasetRoutes
 from wk_assets.client.models import ApiShortLink, ApiVersions, ApiWkBuildInfo
 from wk_assets.client.people_routes import PeopleRoutes
+from wk_assets.client.time_routes import TimeRoutes
 from wk_assets.client.transport import RetryPolicy, Transport
 from wk_assets.client.work_routes import WorkRoutes
 from wk_assets.errors import UnexpectedAnswerError, UnsupportedApiVersionError
 
 
-class WkApiClient(DatasetRoutes, PeopleRoutes, WorkRoutes):
+class WkApiClient(DatasetRoutes, PeopleRoutes, TimeRoutes, WorkRoutes):
     """Call a server: `WkApiClient(base_wk_url="https://webknossos.org", timeout_seconds=1800, headers={"X-Auth-Token": …})`.
 
     Speaks the newest version of the API that both sides know; the server is asked once, when a version is first needed.
