@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from wk_assets.errors import ConfigurationError, Problem
+from wk_assets.facility.campaign import Campaign
+from wk_assets.facility.campaign_mistakes import campaign_mistakes
 from wk_assets.facility.instrument import Instrument
 from wk_assets.facility.mistakes import TOKEN_VARIABLE, Located, collisions, secrets, sentences
 from wk_assets.facility.section import HomePath, Section, SizeBytes, format_size, mistake
@@ -127,6 +129,9 @@ class Configuration(Section):
     instrument_list: tuple[Instrument, ...] = Field(
         alias="instruments", min_length=1, description="at least one instrument, starting with '- name: lightsheet'"
     )
+    campaign_list: tuple[Campaign, ...] = Field(
+        default=(), alias="campaigns", description="a list of campaigns, starting with '- name: nuclei-seeds'"
+    )
     _home: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: Any, /) -> None:
@@ -185,6 +190,24 @@ class Configuration(Section):
                 ],
             ) from None
 
+    @property
+    def campaigns(self) -> Mapping[str, Campaign]:
+        """Give the campaigns by name, in the file's order."""
+        return MappingProxyType({campaign.name: campaign for campaign in self.campaign_list})
+
+    def campaign(self, name: str) -> Campaign:
+        """Find a campaign. Raises ConfigurationError naming those that there are."""
+        try:
+            return self.campaigns[name]
+        except KeyError:
+            known = ", ".join(self.campaigns) or "none"
+            problem = Problem(
+                "campaigns",
+                f"there is no campaign {name!r}",
+                f"There are: {known}. Add it to the file, or correct the name",
+            )
+            raise ConfigurationError(str(self.home / FILE_NAME), [problem]) from None
+
     def compute(self) -> Compute:
         """Build the compute value that operations take."""
         threads = self.compute_settings.threads
@@ -223,7 +246,7 @@ def _validated(given: YamlDocument, home: Path, environment: Mapping[str, str]) 
     located: list[Located] = []
     configuration: Configuration | None = None
     if isinstance(content, dict):
-        located += [*secrets(content), *collisions(content, home)]
+        located += [*secrets(content), *collisions(content, home), *campaign_mistakes(content)]
     known = {path for path, _ in located}  # a secret is a secret first, and an unknown key second
     try:
         configuration = Configuration.model_validate(content, context={"home": home})

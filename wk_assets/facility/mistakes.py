@@ -127,7 +127,7 @@ def _step(annotation: Any, step: str | int) -> Any:
     """Follow one step of a location from a type to the type inside: an item, a union's member, a key."""
     if isinstance(step, int):
         return next((inner for inner in get_args(annotation) if inner is not Ellipsis), None)
-    for candidate in (annotation, *get_args(annotation)):
+    for candidate in _alternatives(annotation):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             if step in _tags(candidate):
                 return candidate
@@ -154,8 +154,17 @@ def _field_at(model: type[BaseModel], location: tuple[str | int, ...]) -> FieldI
 def _members_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[type[BaseModel]]:
     found = _annotation_at(model, location)
     annotation = found.annotation if isinstance(found, FieldInfo) else found
-    candidates = (annotation, *get_args(annotation))
-    return [member for member in candidates if isinstance(member, type) and issubclass(member, BaseModel)]
+    return [
+        member for member in _alternatives(annotation) if isinstance(member, type) and issubclass(member, BaseModel)
+    ]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """List a type and the types that it is made of, through unions in unions and annotated ones."""
+    found = [annotation]
+    for inner in get_args(annotation):
+        found += [inner, *_alternatives(inner)]
+    return found
 
 
 def _keys_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
