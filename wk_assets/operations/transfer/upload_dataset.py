@@ -11,38 +11,38 @@ sent, each shard's bytes are compared with the checksum that its manifest promis
 """
 
 import hashlib
-import threading
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
-
 from wk_assets.client.context import ServerContext
 from wk_assets.client.models import ApiLinkedLayerIdentifier
-from wk_assets.client.store_clients import REFACTORED_UPLOADS, DatastoreApiClient, UploadPiece, UploadSession
+from wk_assets.client.store_clients import DatastoreApiClient, UploadSession
 from wk_assets.client.wk_api_client import WkApiClient
 from wk_assets.errors import (
     NoAnswerError,
     NotOnServerError,
     PlanError,
     RequestRefusedError,
-    ShardCorruptError,
-    SourceChangedError,
     UnexpectedStatusError,
 )
 from wk_assets.operations.records.layer_record import BOOKKEEPING
-from wk_assets.operations.transfer.upload_plan import UploadFile, UploadPlan
+from wk_assets.operations.transfer.send_files import (
+    PIECE_BYTES,
+    FileSender,
+    UploadListener,
+    UploadNotes,
+    new_upload_id,
+    uploading_store,
+)
+from wk_assets.operations.transfer.upload_plan import UploadPlan
 from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.storage.durable import remove_tree
 from wk_assets.storage.journal import Journal
 from wk_assets.storage.locks import exclusive
 
-PIECE_BYTES = 16 << 20
 _LOOK_AGAIN_SECONDS = 1.0
 
 
@@ -72,9 +72,6 @@ class UploadResult:
     sent_bytes: int
     skipped_bytes: int
     reused: bool
-
-
-UploadListener = Callable[[int, int], None]  # bytes that have arrived, bytes in all
 
 
 def run_upload(
@@ -108,51 +105,43 @@ class _Upload:
         listener: UploadListener | None,
         folder: Path,
     ) -> None:
-        self._plan, self._context, self._settings, self._listener = plan, context, settings, listener
+        self._plan, self._context, self._settings = plan, context, settings
         self._folder = folder
         self._journal = Journal(folder / "journal.jsonl")
         self._client: WkApiClient = context.client()
-        self._lock = threading.Lock()
-        self._arrived = self._sent = self._skipped = 0
+        self._sender = FileSender(
+            plan.files, self._journal, piece_bytes=settings.piece_bytes, threads=settings.threads, listener=listener
+        )
         # pieces of another size are other pieces
         self._identity = f"{plan.fingerprint} {settings.piece_bytes}"
 
     def run(self) -> UploadResult:
-        notes = _Notes.of(self._journal.records(), self._identity)
-        if notes.dataset_id is not None and self._is_usable(notes.dataset_id):
-            return self._result(notes.dataset_id, reused=True)
-        store = self._store()
-        if notes.ended and notes.dataset_id is None:
+        notes = UploadNotes.of(self._journal.records(), self._identity)
+        if notes.made is not None and self._is_usable(notes.made):
+            return self._result(notes.made, reused=True)
+        store = uploading_store(self._context)
+        if notes.ended and notes.made is None:
             found = self._look_for(notes.before)
             if found is not None:
                 return self._done(found)
-        if notes.upload_id is None or notes.dataset_id is not None:
+        if notes.upload_id is None or notes.made is not None:
             self._give_up(store, notes)
             notes = self._new_session()
         session = self._session(notes)
         store.reserve_upload(session)
-        self._send_all(store, session, notes.pieces)
+        self._sender.send(store, session.upload_id, notes.pieces)
         self._journal.append({"ended": True})
         return self._done(self._end(store, session, notes.before))
 
     # ------------------------------------------------------------------ the session
 
-    def _store(self) -> DatastoreApiClient:
-        for store in self._client.datastore_list():
-            if store.allows_upload:
-                return self._context.datastore_client(store.url)
-        raise PlanError(f"{self._context.address.url} has no data store that takes uploads")
-
-    def _new_session(self) -> "_Notes":
+    def _new_session(self) -> UploadNotes:
         remove_tree(self._folder)
-        moment = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime())
-        notes = _Notes(
-            upload_id=f"{moment}__{uuid.uuid4()}", before=tuple(self._ids_of_name()), pieces=frozenset(), ended=False
-        )
+        notes = UploadNotes(upload_id=new_upload_id(), before=tuple(self._ids_of_name()))
         self._journal.append({"identity": self._identity, "upload_id": notes.upload_id, "before": list(notes.before)})
         return notes
 
-    def _give_up(self, store: DatastoreApiClient, notes: "_Notes") -> None:
+    def _give_up(self, store: DatastoreApiClient, notes: UploadNotes) -> None:
         """Let the server forget an upload of something else; it may have forgotten it already."""
         if notes.stale_upload_id is None:
             return
@@ -161,7 +150,7 @@ class _Upload:
         except (RequestRefusedError, NotOnServerError):
             return
 
-    def _session(self, notes: "_Notes") -> UploadSession:
+    def _session(self, notes: UploadNotes) -> UploadSession:
         return UploadSession(
             upload_id=str(notes.upload_id),
             dataset_name=self._plan.name,
@@ -173,64 +162,6 @@ class _Upload:
             layers_to_link=self._settings.layers_to_link,
             require_unique_name=self._settings.require_unique_name,
         )
-
-    # ------------------------------------------------------------------ pieces
-
-    def _send_all(
-        self, store: DatastoreApiClient, session: UploadSession, acknowledged: frozenset[tuple[str, int]]
-    ) -> None:
-        may_ask = store.api_version >= REFACTORED_UPLOADS and bool(acknowledged)
-        with ThreadPoolExecutor(self._settings.threads, thread_name_prefix="wk-assets-upload") as pool:
-            running = [
-                pool.submit(self._send_file, store, session, file, acknowledged, may_ask=may_ask)
-                for file in self._plan.files
-            ]
-            try:
-                for one in running:
-                    one.result()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-
-    def _send_file(
-        self,
-        store: DatastoreApiClient,
-        session: UploadSession,
-        file: UploadFile,
-        acknowledged: frozenset[tuple[str, int]],
-        *,
-        may_ask: bool,
-    ) -> None:
-        pieces = max(1, -(-file.size_bytes // self._settings.piece_bytes))
-        checksum = size = 0
-        for number, data in enumerate(_pieces_of(file, self._settings.piece_bytes), 1):
-            checksum, size = google_crc32c.extend(checksum, data), size + len(data)
-            if number == pieces:
-                _compare(file, size, checksum)
-            piece = UploadPiece(
-                upload_id=session.upload_id,
-                relative_path=file.relative_path,
-                number=number,
-                pieces=pieces,
-                piece_bytes=self._settings.piece_bytes,
-                file_bytes=file.size_bytes,
-                file_count=session.file_count,
-            )
-            there = (file.relative_path, number) in acknowledged or (may_ask and store.has_piece(piece))
-            if not there:
-                store.send_piece(piece, data)
-            self._note_piece(piece, len(data), sent=not there)
-
-    def _note_piece(self, piece: UploadPiece, size_bytes: int, *, sent: bool) -> None:
-        with self._lock:
-            if sent:
-                self._journal.append({"piece": [piece.relative_path, piece.number]})
-                self._sent += size_bytes
-            else:
-                self._skipped += size_bytes
-            self._arrived += size_bytes
-            if self._listener is not None:
-                self._listener(self._arrived, self._plan.size_bytes)
 
     # ------------------------------------------------------------------ the end
 
@@ -306,58 +237,7 @@ class _Upload:
         return UploadResult(
             dataset_id=dataset_id,
             url=f"{self._context.address.url}/datasets/{self._plan.name}-{dataset_id}",
-            sent_bytes=self._sent,
-            skipped_bytes=self._plan.size_bytes if reused else self._skipped,
+            sent_bytes=self._sender.sent_bytes,
+            skipped_bytes=self._plan.size_bytes if reused else self._sender.skipped_bytes,
             reused=reused,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Notes:
-    """What earlier runs noted of this upload; `stale_upload_id`: of another content of the same name."""
-
-    upload_id: str | None
-    before: tuple[str, ...]
-    pieces: frozenset[tuple[str, int]]
-    ended: bool
-    dataset_id: str | None = None
-    stale_upload_id: str | None = None
-
-    @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]], identity: str) -> "_Notes":
-        """Read the journal."""
-        if not records:
-            return cls(upload_id=None, before=(), pieces=frozenset(), ended=False)
-        first = records[0]
-        done = next((one["dataset_id"] for one in records if "dataset_id" in one), None)
-        if first["identity"] != identity:
-            stale = None if done else first["upload_id"]
-            return cls(upload_id=None, before=(), pieces=frozenset(), ended=False, stale_upload_id=stale)
-        return cls(
-            upload_id=first["upload_id"],
-            before=tuple(first["before"]),
-            pieces=frozenset((one["piece"][0], one["piece"][1]) for one in records if "piece" in one),
-            ended=any("ended" in one for one in records),
-            dataset_id=done,
-        )
-
-
-def _pieces_of(file: UploadFile, piece_bytes: int) -> Any:
-    if file.content is not None:
-        yield from (file.content[start : start + piece_bytes] for start in range(0, len(file.content), piece_bytes))
-        return
-    with file.path.open("rb", buffering=0) as stream:
-        while data := stream.read(piece_bytes):
-            yield data
-
-
-def _compare(file: UploadFile, size_bytes: int, checksum: int) -> None:
-    """Refuse to send the last piece of a file that is not what it should be."""
-    if size_bytes != file.size_bytes:
-        raise SourceChangedError(
-            f"{file.path} has {size_bytes} bytes now, it had {file.size_bytes}; run the upload again"
-        )
-    if file.crc32c is not None and checksum != file.crc32c:
-        raise ShardCorruptError(
-            f"{file.path}: its bytes are not those that its manifest promises; `wk-assets verify --repair` makes it anew"
         )
