@@ -6,7 +6,7 @@ Models only; the places themselves are found in `campaign_places`. Boxes and pos
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, field_validator, model_validator
 
 from wk_assets.errors import GeometryError
 from wk_assets.facility.section import HomePath, Section, mistake
@@ -63,11 +63,13 @@ def _optional_size(value: Any) -> Any:
 
 
 Box = Annotated[
-    BoundingBox, BeforeValidator(_box), PlainSerializer(lambda box: box.to_csv(), return_type=str, when_used="json")
+    InstanceOf[BoundingBox],
+    BeforeValidator(_box),
+    PlainSerializer(lambda box: box.to_csv(), return_type=str, when_used="json"),
 ]
 """A box, written as `x,y,z,width,height,depth`."""
 
-WorkMag = Annotated[Mag, BeforeValidator(_mag), PlainSerializer(str, return_type=str, when_used="json")]
+WorkMag = Annotated[InstanceOf[Mag], BeforeValidator(_mag), PlainSerializer(str, return_type=str, when_used="json")]
 """A mag, written as `4` or `4-4-1`."""
 
 Size = Annotated[Triple, BeforeValidator(_size)]

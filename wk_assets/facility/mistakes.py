@@ -32,12 +32,18 @@ def sentences(error: ValidationError, model: type[BaseModel], content: Any) -> I
         yield path, Problem(dotted(path), what, remedy)
 
 
+def is_variable_name(value: object) -> bool:
+    """Say whether a value is the name of an environment variable: capitals, which no token is made of alone."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", value) is not None
+
+
 def secrets(content: Any, path: KeyPath = ()) -> Iterator[Located]:
     """Find keys that look like a secret and have a value."""
     if isinstance(content, dict):
         for key, value in content.items():
             here = (*path, str(key))
-            if _SECRET_KEY.search(str(key)) and value not in (None, ""):
+            names_a_variable = key == "token_variable" and is_variable_name(value)
+            if _SECRET_KEY.search(str(key)) and value not in (None, "") and not names_a_variable:
                 remedy = f"Remove it from the file and put it into the environment variable {TOKEN_VARIABLE}"
                 yield here, Problem(dotted(here), "a secret does not belong into this file", remedy)
             else:
@@ -163,7 +169,7 @@ def _alternatives(annotation: Any) -> list[Any]:
     """List a type and the types that it is made of, through unions in unions and annotated ones."""
     found = [annotation]
     for inner in get_args(annotation):
-        found += [inner, *_alternatives(inner)]
+        found += _alternatives(inner)
     return found
 
 
