@@ -247,9 +247,9 @@ def test_instruments_have_names_and_folders_of_their_own(settings: Settings, hom
 @pytest.mark.parametrize(
     ("place", "secret"),
     [
-        (("publishing", "token"), "s3cr3t"),
-        (("publishing", "webknossos_url"), "https://me:s3cr3t@wk.example.org"),
-        (("publishing", "webknossos_url"), "https://wk.example.org/?token=s3cr3t"),
+        (("webknossos", "token"), "s3cr3t"),
+        (("webknossos", "url"), "https://me:s3cr3t@wk.example.org"),
+        (("webknossos", "url"), "https://wk.example.org/?token=s3cr3t"),
         (("storage", "api_key"), "s3cr3t"),
         (("storage", "nested"), {"password": "s3cr3t"}),
     ],
@@ -267,11 +267,11 @@ def test_a_secret_in_the_file_is_refused_and_never_repeated(
 
 
 def test_a_server_is_reached_encrypted_unless_it_is_this_machine(settings: Settings, home: Path) -> None:
-    settings["publishing"] = {"webknossos_url": "http://127.0.0.1:9000/"}
-    assert parse_configuration(settings, home).publishing.webknossos_url == "http://127.0.0.1:9000"
+    settings["webknossos"] = {"url": "http://127.0.0.1:9000/"}
+    assert parse_configuration(settings, home).webknossos.url == "http://127.0.0.1:9000"
 
-    settings["publishing"] = {"webknossos_url": "http://wk.example.org"}
-    assert "Use https" in mistakes_of(settings, home)["publishing.webknossos_url"]
+    settings["webknossos"] = {"url": "http://wk.example.org"}
+    assert "Use https" in mistakes_of(settings, home)["webknossos.url"]
 
 
 @pytest.mark.parametrize(

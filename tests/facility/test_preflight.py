@@ -76,10 +76,10 @@ def test_too_much_memory_is_found(settings: dict[str, Any], home: Path) -> None:
 
 
 def test_a_missing_token_is_found_only_where_one_is_needed(settings: dict[str, Any], home: Path) -> None:
-    settings["publishing"] = {"webknossos_url": "https://wk.example.org"}
+    settings["webknossos"] = {"url": "https://wk.example.org"}
     configuration = parse_configuration(settings, home)
 
-    assert "WK_TOKEN is not set" in errors(configuration)["publishing.webknossos_url"].what
+    assert "WK_TOKEN is not set" in errors(configuration)["webknossos.url"].what
     assert errors(configuration, WK_TOKEN="anything") == {}  # noqa: S106  # no secret
 
 

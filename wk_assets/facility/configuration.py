@@ -2,7 +2,7 @@
 
 Paths in the file start at the file's folder, the *home*. Three values may be overridden by the environment:
 `WK_ASSETS_STORAGE_ROOT`, `WK_ASSETS_THREADS`, `WK_ASSETS_MEMORY`. Secrets never stand in the file: the token is read
-from `WK_TOKEN` where it is used. Nothing is created on disk and no folder is looked at (see `preflight`).
+from the environment (`WK_TOKEN`) where it is used. Nothing is created on disk and no folder is looked at (see `preflight`).
 """
 
 import os
@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
@@ -19,7 +18,8 @@ from wk_assets.errors import ConfigurationError, Problem
 from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_mistakes import campaign_mistakes
 from wk_assets.facility.instrument import Instrument
-from wk_assets.facility.mistakes import TOKEN_VARIABLE, Located, collisions, secrets, sentences
+from wk_assets.facility.mistakes import Located, collisions, secrets, sentences
+from wk_assets.facility.publishing_settings import WebknossosSettings, web_address
 from wk_assets.facility.section import HomePath, Section, SizeBytes, format_size, mistake
 from wk_assets.facility.yaml_document import YamlDocument, read_yaml
 from wk_assets.operations.compute import GIBIBYTE, Compute
@@ -35,21 +35,6 @@ OVERRIDES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 SMALLEST_MEMORY_BYTES = 256 << 20
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-def _web_address(url: str | None) -> str | None:
-    if url is not None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            shown = "it" if "@" in url or "?" in url else repr(url)  # what may hold a secret is not repeated
-            raise mistake(f"{shown} is not a web address", "Write it whole, like https://webknossos.example.org")
-        if parts.username or parts.password or parts.query:
-            raise mistake(
-                "the address carries a user, password or query",
-                f"Write the bare address, and put a token into the environment variable {TOKEN_VARIABLE}",
-            )
-    return None if url is None else url.rstrip("/")
 
 
 class StorageSettings(Section):
@@ -95,23 +80,7 @@ class PreviewSettings(Section):
         default=None, description="the address at which <home>/previews is served, e.g. http://127.0.0.1:3071"
     )
 
-    _bare = field_validator("url")(_web_address)
-
-
-class PublishingSettings(Section):
-    """The WEBKNOSSOS server on which datasets are published. The token comes from WK_TOKEN."""
-
-    webknossos_url: str | None = Field(
-        default=None, description="the server's address, e.g. https://webknossos.example.org"
-    )
-
-    @field_validator("webknossos_url")
-    @classmethod
-    def _protected(cls, url: str | None) -> str | None:
-        bare = _web_address(url)
-        if bare is not None and urlsplit(bare).scheme == "http" and urlsplit(bare).hostname not in _LOOPBACK:
-            raise mistake("the token would travel unencrypted", "Use https (http is allowed to this machine alone)")
-        return bare
+    _bare = field_validator("url")(web_address)
 
 
 class Configuration(Section):
@@ -123,8 +92,8 @@ class Configuration(Section):
         default_factory=dict, validate_default=True, alias="compute", description="e.g. {threads: auto, memory: 1 GiB}"
     )
     previews: PreviewSettings = Field(default_factory=dict, validate_default=True, description="e.g. {url: null}")
-    publishing: PublishingSettings = Field(
-        default_factory=dict, validate_default=True, description="e.g. {webknossos_url: null}"
+    webknossos: WebknossosSettings = Field(
+        default_factory=dict, validate_default=True, description="e.g. {url: https://webknossos.example.org}"
     )
     instrument_list: tuple[Instrument, ...] = Field(
         alias="instruments", min_length=1, description="at least one instrument, starting with '- name: lightsheet'"

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from wk_assets.errors import ConfigurationError, GeometryError, InputError, InvalidNameError, Problem
 from wk_assets.facility.finish_rules import FinishRule
 from wk_assets.facility.naming import PLACEHOLDERS, placeholders
+from wk_assets.facility.publishing_settings import PublishSettings
 from wk_assets.facility.section import HomePath, Pattern, Section, mistake
 from wk_assets.geometry.length_unit import LengthUnit
 from wk_assets.geometry.mag import Mag
@@ -240,6 +241,11 @@ class Instrument(Section):
     )
     array: ArrayFormSettings = Field(
         default_factory=dict, validate_default=True, description="e.g. {chunk: 32, shard: 256}"
+    )
+    publish: PublishSettings = Field(
+        default_factory=lambda: {"enabled": False},
+        validate_default=True,
+        description="true, false, or e.g. {folder: raw}",
     )
 
     @field_validator("name")

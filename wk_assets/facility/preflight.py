@@ -21,8 +21,8 @@ from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.file_systems import mounts, on_network
 from wk_assets.facility.instrument import Instrument
 from wk_assets.facility.layer_files import claimed_twice
-from wk_assets.facility.mistakes import TOKEN_VARIABLE
 from wk_assets.facility.patterns import matches
+from wk_assets.facility.publishing import Publications
 from wk_assets.facility.section import format_size
 from wk_assets.storage.durable import free_bytes, storage_refusals
 
@@ -135,14 +135,30 @@ def _compute(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _publishing(configuration: Configuration, environment: Mapping[str, str]) -> Iterator[Finding]:
-    url = configuration.publishing.webknossos_url
-    if url is not None and not environment.get(TOKEN_VARIABLE):
+    settings = configuration.webknossos
+    publishing = [name for name, one in configuration.instruments.items() if one.publish.enabled]
+    if settings.url is None:
+        for index, instrument in enumerate(configuration.instrument_list):
+            if instrument.publish.enabled:
+                what = f"datasets of {instrument.name!r} shall be published, but no server is named"
+                remedy = "Set webknossos.url, or publish: false"
+                yield Finding(f"instruments.{index}.publish", Severity.ERROR, what, remedy)
+        return
+    if settings.token(environment) is None:
         yield Finding(
-            "publishing.webknossos_url",
+            "webknossos.url",
             Severity.ERROR,
-            f"datasets shall be published on {url}, but the environment variable {TOKEN_VARIABLE} is not set",
-            f"Copy the token from {url}/auth/token and set {TOKEN_VARIABLE} where wk-assets runs",
+            f"datasets shall be published on {settings.url}, but the environment variable {settings.token_variable} is not set",
+            f"Copy the token from {settings.url}/auth/token and set {settings.token_variable} where wk-assets runs",
         )
+    if not publishing:
+        what = f"{settings.url} is named, but no instrument has 'publish: true'"
+        yield Finding("webknossos.url", Severity.WARNING, what, "Say so where datasets shall be published")
+    try:
+        Publications(configuration.publications_folder).all()
+    except CatalogueError as error:
+        what, _, remedy = str(error).partition(". ")
+        yield Finding(str(configuration.publications_folder), Severity.ERROR, what, remedy)
 
 
 def _instrument(instrument: Instrument, here: str) -> Iterator[Finding]:

@@ -77,6 +77,12 @@ class Publications:
             raise CatalogueError(f"{file}: it is the record of {record.dataset!r}, not of {dataset!r}. {_REMEDY}")
         return record
 
+    def all(self) -> tuple[Published, ...]:
+        """Read every record, by dataset. Raises CatalogueError for the first that makes no sense."""
+        files = sorted(file for file in self.folder.glob("*.json") if not file.name.startswith("."))
+        found = (self.get(file.stem) for file in files)
+        return tuple(record for record in found if record is not None)
+
     def put(self, record: Published) -> bool:
         """Write a record atomically; say whether anything changed (the same record again writes nothing)."""
         return write_atomically(self.folder / f"{record.dataset}.json", record.to_bytes())

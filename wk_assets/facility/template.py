@@ -18,8 +18,15 @@ compute:
 previews:
   url: null               # where the folder previews/ is served, e.g. http://127.0.0.1:3071
 
-publishing:
-  webknossos_url: null    # e.g. https://webknossos.example.org
+# The server on which datasets are published. Its token comes from an environment variable, never from this file.
+webknossos:
+  url: null               # e.g. https://webknossos.example.org; null: nothing is published
+  token_variable: WK_TOKEN  # the name of the variable that holds the token of an administrator or team manager
+  mode: upload            # upload: by HTTP | paths: this machine reaches the server's storage
+  # transfer: copy        # with mode paths: copy or symlink
+  # path_prefix: /srv/wk  # with mode paths: which of the server's storage paths, if it has several
+  # link_url: null        # the address that people open, if it is another one than url
+  # lineage_url: null     # the address of the Dagster UI, e.g. http://127.0.0.1:3000, for links in descriptions
 
 instruments:
   - name: lightsheet      # letters, digits, '-', '_', '.'
@@ -64,6 +71,14 @@ instruments:
       shard: 256                  # voxels per edge of one stored file
       compression: auto           # the lowest zstd level within 2 % of the smallest, by a sample of each layer;
                                   # or fast (1), webknossos (5), compact (9), none, {zstd: 7}, {auto: 10} (within 10 %)
+
+    publish: false                # true, or what is set on the server (left out: it stays as it is there):
+    #   folder: raw/lightsheet    # by names from the root; made if it is not there
+    #   teams: [annotators]       # who may see it
+    #   tags: [lightsheet]        # tags that people gave stay
+    #   public: false             # true: everybody, without a login
+    #   view: {zoom: 2, position: [100, 100, 50]}   # how it is shown at first
+    #   datasets: [{match: "test_*", enabled: false}]   # what is different for some datasets
 """
 
 
