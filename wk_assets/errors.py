@@ -15,6 +15,10 @@
     │   ├── RemoteLocationError (NotImplementedError)  a URL where only local places can be opened yet
     │   ├── DownsamplingError                a mode, factor or dtype that a kernel can not do
     │   ├── ReadOnlyError (RuntimeError)     a dataset, layer or array that was opened, or can only be, for reading
+    │   ├── AnnotationFileError              an .nml or .zip of an annotation that is damaged, hostile, or not one
+    │   ├── SkeletonError                    a tree, node or group that is not there, is there already, or can not be
+    │   ├── NmlError                         an NML file: the file, the line, the element, the value
+    │   ├── SwcError                         an SWC file: the file, the line, the value
     │   └── PropertiesError                  datasource-properties.json, zarr.json
     │       └── InvalidPropertiesError       the file as a whole; carries every problem at once
     ├── SourceError (ValueError)             what a microscope wrote can not be imported: permanent
@@ -138,6 +142,34 @@ class DownsamplingError(InputError):
 
 class ReadOnlyError(InputError, RuntimeError):
     """Refuse to change what was opened for reading, or a format that can only be read."""
+
+
+class SkeletonError(InputError):
+    """Name a tree, node or group that a skeleton does not have, has already, or can not hold."""
+
+
+class NmlError(InputError):
+    """Name what an NML file says wrongly: file, line, element, value, and what to do.
+
+    `line` counts from 1; it is None for a model that was never a file. `element` is the path of names, e.g. `thing/nodes/node`.
+    """
+
+    def __init__(self, what: str, *, remedy: str, source: str, element: str = "", line: int | None = None) -> None:
+        self.what = what
+        self.remedy = remedy
+        self.source = source
+        self.element = element
+        self.line = line
+        place = source if line is None else f"{source}, line {line}"
+        super().__init__(f"{place}{f', <{element}>' if element else ''}: {what}. {remedy}")
+
+
+class SwcError(InputError):
+    """Name the file and line of an SWC file, or the tree, that can not be understood as one."""
+
+
+class AnnotationFileError(InputError):
+    """Name the file of an annotation, the entry in it, and why it is not taken: damaged, hostile, or of another kind."""
 
 
 class PropertiesError(InputError):
