@@ -29,7 +29,8 @@ def test_everything_listens_on_the_loopback_address(command: Command, home: Path
     outcome = command("ui", "--home", home, "--dry-run")
 
     assert outcome.code == ExitCode.OK
-    assert "-h 127.0.0.1" in outcome.out
+    assert "--listen 127.0.0.1" in outcome.out
+    assert "--socket" in outcome.out
     assert not (home / "dagster").exists()
 
 

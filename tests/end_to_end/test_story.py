@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.assets.facility_home import fill_inbox, make_home
@@ -60,6 +61,15 @@ def test_it_was_registered_once_and_made_in_one_run(ui: RunningUi) -> None:
 
     assert len(registrations) == 1
     assert len(ui.runs()) == 2
+
+
+def test_another_page_of_the_browser_can_start_nothing(ui: RunningUi) -> None:
+    mutation = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["catalogue"]}}]) { __typename } }'
+
+    by_get = httpx.get(f"{ui.address}/graphql", params={"query": mutation})
+    elsewhere = httpx.post(f"{ui.address}/graphql", json={"query": mutation}, headers={"origin": "http://evil.example"})
+
+    assert (by_get.status_code, elsewhere.status_code) == (405, 403)
 
 
 @pytest.mark.skipif(browser_path() is None, reason="there is no chromium and no google-chrome on this machine")

@@ -1,5 +1,6 @@
 """`wk-assets ui`: the Dagster UI and its daemon on a home, and the server of its preview pictures; all on loopback."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +24,8 @@ def ui(
     configuration = configuration_of(home)
     processes = UiProcesses(configuration, port, preview_port(configuration.previews.url))
     if dry_run:
-        say(f"would start: {' '.join(processes.command)}")
+        for name, command in processes.commands(Path("DIRECTORY")).items():
+            say(f"would start the {name}: {' '.join(command)}")
         return
     processes.require_free_ports()
     prepare_dagster_home(configuration)

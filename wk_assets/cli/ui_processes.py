@@ -1,10 +1,12 @@
-"""Start `dagster dev` and the preview server together, wait until the UI answers, and end both together.
+"""Start Dagster's three servers and that of the previews together, wait until the UI answers, and end them together.
 
-Processes and ports only; what the person reads is in `ui`. Everything listens on the loopback address: the webserver
-has no login, and its API starts runs for whoever reaches it.
+Processes and ports only; what the person reads is in `ui`. The code server listens at a socket that this user alone may
+open, since it runs code for whoever reaches it; the webserver stands behind the guard of `web_guard`, on the loopback
+address.
 """
 
 import http.client
+import logging
 import os
 import signal
 import socket
@@ -12,18 +14,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from urllib.parse import urlsplit
 
-from wk_assets.cli.dagster_home import WORKSPACE_NAME, dagster_environment, deployment_file
+from wk_assets.cli.dagster_home import WORKSPACE_NAME, dagster_environment
 from wk_assets.cli.preview_server import LOOPBACK, serving_pictures
 from wk_assets.errors import InputError
 from wk_assets.facility.configuration import Configuration
 
 START_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = 20.0
+POLL_SECONDS = 0.5
+LOCATION = "wk_assets.definitions"
+LOCATION_NAME = "wk_assets"
+SOCKET_NAME = "code.sock"
+WORKSPACE = """load_from:
+  - grpc_server:
+      socket: {socket}
+      location_name: {name}
+"""
 
 
 def preview_port(url: str | None) -> int | None:
@@ -47,12 +60,21 @@ class UiProcesses:
         """Give the address of the UI."""
         return f"http://{LOOPBACK}:{self._port}"
 
-    @property
-    def command(self) -> tuple[str, ...]:
-        """Give the command that starts the webserver, the daemon and the code server."""
-        workspace = str(deployment_file(WORKSPACE_NAME))
-        options = ("-w", workspace, "-h", LOOPBACK, "-p", str(self._port), "--log-level", "warning")
-        return (sys.executable, "-m", "dagster", "dev", *options)
+    def commands(self, folder: Path) -> dict[str, tuple[str, ...]]:
+        """Give the commands of the servers, by what they are; their socket and workspace lie in `folder`."""
+        code = ("dagster", "code-server", "start", "--socket", str(folder / SOCKET_NAME), "--module-name", LOCATION)
+        workspace = str(folder / WORKSPACE_NAME)
+        return {
+            "code server": (
+                *(sys.executable, "-m", *code),
+                *("--location-name", LOCATION_NAME, "--use-python-environment-entry-point", "--log-level", "warning"),
+            ),
+            "webserver": (
+                *(sys.executable, "-m", "wk_assets.cli.guarded_webserver", "--workspace", workspace),
+                *("--listen", LOOPBACK, "--port", str(self._port)),
+            ),
+            "daemon": (sys.executable, "-m", "dagster._daemon", "run", "-w", workspace, "--log-level", "warning"),
+        }
 
     def require_free_ports(self) -> None:
         """Raise InputError if a port is taken: a second UI on one home would watch its folders twice."""
@@ -70,29 +92,33 @@ class UiProcesses:
                     ) from error
 
     def run(self, ready: Callable[[], None]) -> int:
-        """Start everything, call `ready` when the UI answers, and wait. Gives 0 after Ctrl-C, else Dagster's exit code."""
+        """Start everything, call `ready` when the UI answers, and wait. Gives 0 after Ctrl-C, 1 if a server ended."""
         environment = {**os.environ, **dagster_environment(self._configuration, f"{LOOPBACK}:{self._port}")}
         # What only makes Python start slower does not belong into servers that start interpreters.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        # `dagster dev` recommends its successor for scaffolding at every start; it is not for facilities.
-        environment["PYTHONWARNINGS"] = "ignore:Function `dev_command` is superseded"
         with ExitStack() as stack:
             if self._pictures_port is not None:
                 pictures = self._configuration.previews_folder
                 pictures.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(serving_pictures(pictures, self._pictures_port))
+            # Not in the home: the name of a socket has 107 bytes. Nobody else may look into a folder made this way.
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="wk-assets-ui-")))
+            (folder / WORKSPACE_NAME).write_text(WORKSPACE.format(socket=folder / SOCKET_NAME, name=LOCATION_NAME))
             stack.enter_context(_interruptible())
-            # A session of its own: Ctrl-C reaches this process alone, which then ends the others in order.
-            process = subprocess.Popen(  # noqa: S603  # this interpreter, with fixed arguments
-                self.command, cwd=self._configuration.home, env=environment, start_new_session=True
-            )
-            threading.Thread(target=self._announce, args=(process, ready), daemon=True).start()
+            running: dict[str, subprocess.Popen[bytes]] = {}
+            stack.callback(_end_all, running)
             try:
-                return process.wait()
+                for name, command in self.commands(folder).items():
+                    # A session of its own: Ctrl-C reaches this process alone, which then ends the others in order.
+                    running[name] = subprocess.Popen(  # noqa: S603  # this interpreter, with arguments made above
+                        command, cwd=self._configuration.home, env=environment, start_new_session=True
+                    )
+                    if name == "code server":
+                        _wait_for_socket(folder / SOCKET_NAME, running[name])
+                threading.Thread(target=self._announce, args=(running["webserver"], ready), daemon=True).start()
+                return _wait_for_any(running)
             except KeyboardInterrupt:
                 return 0
-            finally:
-                _end(process)
 
     def _announce(self, process: "subprocess.Popen[bytes]", ready: Callable[[], None]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -122,6 +148,35 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _wait_for_socket(path: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a server listens at a socket, or has ended: who asks it earlier reports an error that is none."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+
+
+def _wait_for_any(running: Mapping[str, "subprocess.Popen[bytes]"]) -> int:
+    """Wait until one of the servers ends: without it the others are of no use, and nobody would notice."""
+    while True:
+        for name, process in running.items():
+            if process.poll() is not None:
+                logging.getLogger(__name__).error("the %s ended with exit code %s", name, process.returncode)
+                return 1
+        time.sleep(POLL_SECONDS)
+
+
+def _end_all(running: Mapping[str, "subprocess.Popen[bytes]"]) -> None:
+    """End the daemon before what it asks, and the code server, which holds the runs, last."""
+    for process in reversed(list(running.values())):
+        _end(process)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
