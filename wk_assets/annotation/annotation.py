@@ -1,6 +1,6 @@
 """What somebody drew on a dataset, as an object: a skeleton, volume layers, boxes; on disk and to and from a server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from os import PathLike
