@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo ui test lint types floors style pytest peer oracle faults power bench lock format clean
+.PHONY: help demo ui test lint types floors style pytest peer oracle faults live power bench lock format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ floors: $(VENV)/.development
 
 pytest: $(VENV)/.development
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term -m "not (oracle or exhaustive or power)" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term -m "not (oracle or exhaustive or power or live)" $(PYTEST_ARGS)
 
 # The peer library (AGPL) and its requirements live in an environment of their own; nothing of ours imports it.
 PEER := $(CURDIR)/.venv-peer
@@ -64,6 +64,9 @@ $(PEER)/.installed: requirements-peer.lock $(VENV)/.installer
 faults: $(VENV)/.development ## fail at, or die in, every rename, fsync and unlink; every state a power cut may leave
 	$(BIN)/python -m pytest -n $(CORES) -m exhaustive $(PYTEST_ARGS)
 
+live: $(VENV)/.development ## hold the server of WK_URL, WK_TOKEN to the contract; it keeps nothing of what is made
+	$(BIN)/python -m pytest -n 0 -m live $(PYTEST_ARGS)
+
 power: $(VENV)/.development ## cut the power of ext4 and xfs on loop devices (root; strace, xfsprogs, e2fsprogs)
 	$(BIN)/python -m pytest -n 0 -m power $(PYTEST_ARGS)
 
@@ -79,8 +82,9 @@ format: $(VENV)/.development ## let ruff format the code and sort the imports
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	--no-emit-index-url --no-header --no-annotate
 lock: $(VENV)/.installer ## resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
-	$(LOCK) $(UPGRADE) pyproject.toml --extra demo --group install --group test -o requirements-test.lock > /dev/null
+	$(LOCK) $(UPGRADE) pyproject.toml --extra demo --extra postgres --group install --group test -o requirements-test.lock > /dev/null
 	$(LOCK) pyproject.toml --extra demo --constraint requirements-test.lock -o requirements.lock > /dev/null
+	$(LOCK) pyproject.toml --extra postgres --constraint requirements-test.lock -o requirements-deploy.lock > /dev/null
 	$(LOCK) --group install --constraint requirements-test.lock -o requirements-install.lock > /dev/null
 	printf 'webknossos[tifffile]==4.3.3\nnumba\n' | $(LOCK) --no-binary loxun $(UPGRADE) - -o requirements-peer.lock > /dev/null
 
