@@ -247,6 +247,14 @@ class Task:
         )
         return Task.of(client.task_update(task_id=self.task_id, task_parameters=wanted))
 
+    def assign_to(self, user: str | User) -> "Task":
+        """Give an instance of the task to a user (or the id of one), whatever experience says; returns the task as it is then.
+
+        Raises RequestRefusedError if no instance is left.
+        """
+        user_id = user if isinstance(user, str) else user.user_id
+        return Task.of(current_context().client().task_assign(task_id=self.task_id, user_id=user_id))
+
     def delete(self) -> None:
         """Delete the task; work on it is cancelled. There is no way back."""
         current_context().client().task_delete(task_id=self.task_id)
@@ -369,6 +377,14 @@ class Project:
             owner=None if now.owner is None else now.owner.id,
         )
         return Project.of(client.project_update(project_id=self.project_id, project=wanted))
+
+    def pause(self) -> "Project":
+        """Give no more of its tasks out; what somebody has begun goes on. Returns the project as it is then."""
+        return Project.of(current_context().client().project_pause(project_id=self.project_id))
+
+    def resume(self) -> "Project":
+        """Give its tasks out again. Returns the project as it is then."""
+        return Project.of(current_context().client().project_resume(project_id=self.project_id))
 
     def delete(self) -> None:
         """Delete the project and its tasks; its owner or an administrator may. There is no way back."""

@@ -72,6 +72,20 @@ class ApiProject(ApiModel):
     expected_time: int | None = None
 
 
+class ApiProjectProgress(ApiModel):
+    """Count the work of a project. `billed_milliseconds`: of work."""
+
+    project_name: str
+    paused: bool
+    priority: int
+    total_tasks: int
+    total_instances: int
+    pending_instances: int
+    finished_instances: int
+    active_instances: int
+    billed_milliseconds: int
+
+
 class ApiTaskTypeCreate(ApiModel):
     """Ask for a task type. `tracing_type`: skeleton, volume or hybrid."""
 

@@ -15,6 +15,7 @@ from wk_assets.client.task_models import (
     ApiNmlTaskParameters,
     ApiProject,
     ApiProjectCreate,
+    ApiProjectProgress,
     ApiTask,
     ApiTaskCreationResult,
     ApiTaskParameters,
@@ -111,6 +112,18 @@ class WorkRoutes(ApiSession):
         """List the projects of the user's teams."""
         return self._get("/projects", list[ApiProject])
 
+    def team_project_progress(self, *, team_id: str) -> list[ApiProjectProgress]:
+        """Say how far the projects of a team are."""
+        return self._get(f"/teams/{part(team_id)}/projectProgressReport", list[ApiProjectProgress])
+
+    def project_pause(self, *, project_id: str) -> ApiProject:
+        """Give no more tasks of a project out."""
+        return self._send("PATCH", f"/projects/{part(project_id)}/pause", ApiProject)
+
+    def project_resume(self, *, project_id: str) -> ApiProject:
+        """Give tasks of a project out again."""
+        return self._send("PATCH", f"/projects/{part(project_id)}/resume", ApiProject)
+
     def project_info_by_name(self, *, project_name: str) -> ApiProject:
         """Describe a project."""
         return self._get(f"/projects/byName/{part(project_name)}", ApiProject)
@@ -181,6 +194,10 @@ class WorkRoutes(ApiSession):
     def task_update(self, *, task_id: str, task_parameters: ApiTaskParameters) -> ApiTask:
         """Change how many instances of a task are pending. Absolute, but not repeated: work may have gone on meanwhile."""
         return self._send("PUT", f"/tasks/{part(task_id)}", ApiTask, json=task_parameters, repeatable=False)
+
+    def task_assign(self, *, task_id: str, user_id: str) -> ApiTask:
+        """Give an instance of a task to a user, whatever experience and priorities say."""
+        return self._send("POST", f"/tasks/{part(task_id)}/assign", ApiTask, params={"userId": user_id})
 
     def task_delete(self, *, task_id: str) -> None:
         """Delete a task."""
