@@ -12,10 +12,9 @@ sent, each shard's bytes are compared with the checksum that its manifest promis
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from wk_assets.client.context import ServerContext
 from wk_assets.client.models import ApiLinkedLayerIdentifier
@@ -29,6 +28,7 @@ from wk_assets.errors import (
     UnexpectedStatusError,
 )
 from wk_assets.operations.records.layer_record import BOOKKEEPING
+from wk_assets.operations.transfer.remote_properties import difference_on_server
 from wk_assets.operations.transfer.send_files import (
     PIECE_BYTES,
     FileSender,
@@ -38,7 +38,6 @@ from wk_assets.operations.transfer.send_files import (
     uploading_store,
 )
 from wk_assets.operations.transfer.upload_plan import UploadPlan
-from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.storage.durable import remove_tree
 from wk_assets.storage.journal import Journal
 from wk_assets.storage.locks import exclusive
@@ -190,7 +189,10 @@ class _Upload:
             waiting = False
             for dataset_id in new:
                 described = self._client.dataset_info(dataset_id=dataset_id)
-                if described.status is None and self._mistake(described.data_source) is None:
+                if (
+                    described.status is None
+                    and difference_on_server(self._plan.properties, described.data_source) is None
+                ):
                     return dataset_id
                 waiting = waiting or described.status is not None
             if not waiting or time.monotonic() > deadline:
@@ -206,28 +208,11 @@ class _Upload:
             described = self._client.dataset_info(dataset_id=dataset_id)
         except NotOnServerError:
             return False
-        return described.status is None and self._mistake(described.data_source) is None
-
-    def _mistake(self, source: Mapping[str, Any]) -> str | None:
-        """Return how what the server has differs from what was sent: layers, their mags and boxes."""
-        try:
-            there = DatasetProperties.model_validate(source)
-        except ValueError as error:
-            return str(error)
-        layers = {layer.name: layer for layer in there.data_layers}
-        for layer in self._plan.properties.data_layers:
-            on_server = layers.get(layer.name)
-            if on_server is None:
-                return f"layer {layer.name!r} is missing"
-            if {view.mag for view in on_server.mags} != {view.mag for view in layer.mags}:
-                return f"layer {layer.name!r} has other mags"
-            if on_server.bounding_box != layer.bounding_box or on_server.element_class != layer.element_class:
-                return f"layer {layer.name!r} has another box or type"
-        return None
+        return described.status is None and difference_on_server(self._plan.properties, described.data_source) is None
 
     def _done(self, dataset_id: str) -> UploadResult:
         described = self._client.dataset_info(dataset_id=dataset_id)
-        mistake = described.status or self._mistake(described.data_source)
+        mistake = described.status or difference_on_server(self._plan.properties, described.data_source)
         if mistake:
             raise PlanError(f"dataset {dataset_id} on {self._context.address.url} is not what was sent: {mistake}")
         self._journal.append({"dataset_id": dataset_id})

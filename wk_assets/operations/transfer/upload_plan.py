@@ -6,7 +6,7 @@ and never gets them). Arrays and attachments that lie outside of the dataset's d
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def plan_upload(dataset_path: Path, *, name: str | None = None, leave_out: Colle
         name=chosen,
         properties=properties,
         files=tuple(sorted(files, key=lambda file: file.relative_path)),
-        fingerprint=_fingerprint(files),
+        fingerprint=fingerprint_of(files),
     )
 
 
@@ -95,7 +95,7 @@ def _layer(dataset_path: Path, layer: LayerProperties) -> tuple[LayerProperties,
                 f"mag {view.mag.to_layer_name()} of layer {layer.name!r} lies at {view.path}, which is not on this machine; "
                 "link the layer on the server instead, or copy it here first"
             )
-        files.extend(_array_files(location, short))
+        files.extend(array_files(location, f"{short}/"))
         views.append(view.model_copy(update={"path": f"./{short}"}))
     changes: dict[str, Any] = {"mags": tuple(views)}
     if isinstance(layer, SegmentationLayerProperties):
@@ -105,7 +105,8 @@ def _layer(dataset_path: Path, layer: LayerProperties) -> tuple[LayerProperties,
     return layer.model_copy(update=changes), files
 
 
-def _array_files(location: Path, target: str) -> Iterator[UploadFile]:
+def array_files(location: Path, prefix: str = "") -> Iterator[UploadFile]:
+    """Yield the files of an array, each named `prefix` and its key. Raises NotADatasetError if there is no such directory."""
     if not location.is_dir():
         raise NotADatasetError(f"{location} is gone, but datasource-properties.json names it")
     manifest = Manifest.load(location) if (location / MANIFEST_NAME).exists() else None
@@ -115,7 +116,7 @@ def _array_files(location: Path, target: str) -> Iterator[UploadFile]:
         size = path.stat().st_size
         if size:
             yield UploadFile(
-                relative_path=f"{target}/{key}",
+                relative_path=f"{prefix}{key}",
                 path=path,
                 size_bytes=size,
                 crc32c=promised.get(key),
@@ -156,22 +157,25 @@ def _attachment(
     location = dataset_path / entry.path
     target = f"{layer_name}/{kind}/{location.name}"
     placed = entry.model_copy(update={"path": f"./{target}"})
-    if location.is_file():
-        return placed, [UploadFile(relative_path=target, path=location, size_bytes=location.stat().st_size)]
-    if not location.is_dir():
+    files = list(attachment_files(location, target))
+    if not files and not location.exists():
         raise NotADatasetError(f"attachment {entry.name!r} of layer {layer_name!r} is gone: {location}")
-    return placed, [
-        UploadFile(
-            relative_path=f"{target}/{path.relative_to(location).as_posix()}",
-            path=path,
-            size_bytes=path.stat().st_size,
-        )
-        for path in _files_below(location)
-        if path.stat().st_size
-    ]
+    return placed, files
 
 
-def _fingerprint(files: list[UploadFile]) -> str:
+def attachment_files(location: Path, target: str) -> Iterator[UploadFile]:
+    """Yield the file of an attachment under the name `target`, or those of its folder under `target/…`; none if it is gone."""
+    if location.is_file():
+        yield UploadFile(relative_path=target, path=location, size_bytes=location.stat().st_size)
+        return
+    for path in _files_below(location):
+        size = path.stat().st_size
+        if size:
+            inside = path.relative_to(location).as_posix()
+            yield UploadFile(relative_path=f"{target}/{inside}" if target else inside, path=path, size_bytes=size)
+
+
+def fingerprint_of(files: Sequence[UploadFile]) -> str:
     """Identify what is sent: contents where they are known, sizes and dates elsewhere."""
     told = []
     for file in sorted(files, key=lambda one: one.relative_path):
