@@ -17,7 +17,7 @@ from wk_assets.client.answers import parsed
 from wk_assets.client.api_session import ApiSession, part
 from wk_assets.client.models import ApiLinkedLayerIdentifier
 from wk_assets.client.transport import Transport
-from wk_assets.errors import UnexpectedAnswerError
+from wk_assets.errors import NotOnServerError, UnexpectedAnswerError
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 
@@ -280,6 +280,17 @@ class DatastoreApiClient(ApiSession):
         headers = {} if first is None else {"Range": f"bytes={first}-{'' if last is None else last}"}
         with self._transport.stream("GET", url, headers=headers) as answer:
             yield answer
+
+    def proxied_properties(self, dataset_id: str) -> dict[str, Any]:
+        """Return datasource-properties.json with paths through the data store's proxy (see `proxy_url`)."""
+        return self._get(f"/datasets/{part(dataset_id)}/proxy/{_JSON_DATA_SOURCE}", dict)
+
+    def file_bytes(self, url: str) -> bytes | None:
+        """Return all bytes of a file, None if there is none (404). Tried again as every GET; a body that ends early too."""
+        try:
+            return self._transport.request("GET", url).content
+        except NotOnServerError:
+            return None
 
     def trigger_reload(self, *, organization_id: str, dataset_id: str) -> None:
         """Let the data store read a dataset's files anew."""
