@@ -339,7 +339,7 @@ def create_folder(call: Call) -> Any:
     require(manages_any(asker(call)), "folder.create")
     parent = existing_folder(call.world, call.required("parentId"))
     folder = add_folder(call.world, _folder_name(call.required("name")), parent["id"])
-    return _full_folder(call.world, folder) | {"parent": parent["id"]}
+    return _full_folder(call.world, folder)
 
 
 def _folder_name(name: str) -> str:
@@ -394,7 +394,7 @@ def move_folder(call: Call) -> Any:
     folder["parent"] = parent["id"]
     call.world.database.change("UPDATE folders SET parent = ? WHERE id = ?", (parent["id"], folder["id"]))
     call.world.save("folders", folder["id"], folder)
-    return _full_folder(call.world, folder) | {"parent": parent["id"]}
+    return _full_folder(call.world, folder)
 
 
 @routes.on("api", "DELETE", "/folders/:id")

@@ -236,12 +236,12 @@ def proxied(call: Call) -> Any:
 
 @routes.on("data", "POST", "/triggers/reload/:organization/:id", secured=False)
 def reload(call: Call) -> Any:
-    """Read a dataset's description anew."""
+    """Read a dataset's description anew; of a virtual one the database has it, which knows of mags that the file does not."""
     dataset = stored_dataset(call.world, call.parts["id"])
     if call.user is None:
         raise store_denied("administrate datasets")
     properties = Path(dataset["root"]) / _PROPERTIES
-    if properties.is_file():
+    if properties.is_file() and not dataset["isVirtual"]:
         dataset["source"] = json.loads(properties.read_text())
         call.world.save("datasets", dataset["id"], dataset)
-    return dataset["source"]
+    return {**enveloped(dataset["source"] or {}, call.version), "id": {"name": dataset["directoryName"], "team": ""}}
