@@ -1,11 +1,17 @@
 """The Dagster webserver, asked to load the definitions again after the catalogue changed."""
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 WEBSERVER_VARIABLE = "WK_ASSETS_WEBSERVER"
+# The login of the guard before the webserver (`wk_assets.cli.guarded_webserver`): never in a configuration.
+PASSWORD_VARIABLE = "WK_ASSETS_WEB_PASSWORD"  # noqa: S105 - a variable's name
+USER_VARIABLE = "WK_ASSETS_WEB_USER"
+DEFAULT_USER = "facility"
 TIMEOUT_SECONDS = 60
 
 
@@ -38,13 +44,20 @@ class WebserverResource(dg.ConfigurableResource[None]):
                 sentence="not asked: WK_ASSETS_WEBSERVER does not name host:port. Reload the code location in the UI (Deployment)",
             )
         try:
-            client = DagsterGraphQLClient(host, port_number=int(port), timeout=TIMEOUT_SECONDS)
+            client = DagsterGraphQLClient(host, port_number=int(port), timeout=TIMEOUT_SECONDS, auth=_login())
             info = client.reload_repository_location(self.location)
         except (DagsterGraphQLClientError, OSError) as error:
             return Reload(
                 done=False,
-                sentence=f"{self.address} did not answer ({error}). Reload the code location in the UI (Deployment)",
+                sentence=f"{self.address} did not answer ({error.__cause__ or error}). Reload the code location in the UI (Deployment)",
             )
         if info.status is not ReloadRepositoryLocationStatus.SUCCESS:
             return Reload(done=False, sentence=f"{self.address} could not load {self.location!r}: {info.message}")
         return Reload(done=True, sentence=f"{self.address} has loaded {self.location!r} again")
+
+
+def _login() -> Any:
+    from requests.auth import HTTPBasicAuth
+
+    password = os.environ.get(PASSWORD_VARIABLE)
+    return None if password is None else HTTPBasicAuth(os.environ.get(USER_VARIABLE, DEFAULT_USER), password)

@@ -12,12 +12,10 @@ from typing import Annotated
 
 import typer
 
+from resources.webserver import DEFAULT_USER, PASSWORD_VARIABLE, USER_VARIABLE
 from wk_assets.cli.web_guard import Login, WebGuard
 from wk_assets.errors import InputError
 
-PASSWORD_VARIABLE = "WK_ASSETS_WEB_PASSWORD"  # noqa: S105 - a variable's name
-USER_VARIABLE = "WK_ASSETS_WEB_USER"
-DEFAULT_USER = "facility"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
