@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from wk_assets.skeleton.nml_unknown import Attributes, UnknownElement, XmlComment
+from wk_assets.skeleton.nml_unknown import Attributes, Elements
 
 MISSING: Final = int(np.iinfo(np.int64).min)
 Integers: TypeAlias = NDArray[np.int64]
@@ -24,7 +24,7 @@ class Extra:
 
     additional_coordinates: tuple[tuple[str, int], ...] = ()
     attributes: Attributes = ()
-    elements: tuple[UnknownElement | XmlComment, ...] = ()
+    elements: Elements = ()
 
     def __bool__(self) -> bool:
         return bool(self.additional_coordinates or self.attributes or self.elements)
@@ -109,6 +109,21 @@ class Nodes(Sequence[Node]):
             self.bit_depth,
             self.interpolation,
             self.time,
+        )
+
+    def part(self, first: int, end: int, extras: Mapping[int, Extra]) -> "Nodes":
+        """Give the rows from `first` to before `end` as views, with extras counted from `first`."""
+        return Nodes(
+            ids=self.ids[first:end],
+            positions=self.positions[first:end],
+            radii=self.radii[first:end],
+            rotations=self.rotations[first:end],
+            in_vp=self.in_vp[first:end],
+            in_mag=self.in_mag[first:end],
+            bit_depth=self.bit_depth[first:end],
+            interpolation=self.interpolation[first:end],
+            time=self.time[first:end],
+            extras=extras,
         )
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 Reading is in `nml_reader`, writing in `nml_writer`; what people edit (trees as graphs) is `skeleton`. Nodes and edges of a
 tree are columns (`nml_columns`). The names of fields are those of the format and of the API reference, hence some in
 camel case. Each value keeps the attributes that no field stands for in `attributes`, and the elements and XML comments
-that it does not know in `elements`, in the order of the file.
+that it does not know in `elements`, in the order of the file; `inner` has those of the plain elements inside (`nodes`, `scale`).
 
 Units: positions, boxes, anchors in mag-1 voxels; times in milliseconds since 1970; colors red, green, blue, alpha 0..1;
 rotations in degrees; zoom as the server writes it.
@@ -16,13 +16,12 @@ from typing import Literal, TypeAlias
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.skeleton.nml_columns import Edges, Nodes
-from wk_assets.skeleton.nml_unknown import Attributes, UnknownElement, XmlComment
+from wk_assets.skeleton.nml_unknown import Attributes, Elements, Inner
 
 Vector3: TypeAlias = tuple[float, float, float]
 Vector4: TypeAlias = tuple[float, float, float, float]
 MetadataValue: TypeAlias = str | int | float | bool | tuple[str, ...]
 AdditionalCoordinates: TypeAlias = tuple[tuple[str, int], ...]
-Elements: TypeAlias = tuple[UnknownElement | XmlComment, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +85,7 @@ class Parameters:
     activeNode: int | None = None
     taskBoundingBox: UserBoundingBox | None = None
     userBoundingBoxes: tuple[UserBoundingBox, ...] = ()
-    inner_attributes: tuple[tuple[str, Attributes], ...] = ()
-    """Unknown attributes of the elements inside, by the element's name, e.g. `(("scale", (("z2", "1"),)),)`."""
+    inner: tuple[Inner, ...] = ()
     attributes: Attributes = ()
     elements: Elements = ()
 
@@ -106,6 +104,7 @@ class Tree:
     nodes: Nodes = field(default_factory=Nodes.empty)
     edges: Edges = field(default_factory=Edges.empty)
     metadata: tuple[MetadataEntry, ...] = ()
+    inner: tuple[Inner, ...] = ()
     attributes: Attributes = ()
     elements: Elements = ()
 
@@ -161,6 +160,7 @@ class Segment:
     groupId: int | None = None
     is_visible: bool | None = None
     metadata: tuple[MetadataEntry, ...] = ()
+    inner: tuple[Inner, ...] = ()
     attributes: Attributes = ()
     elements: Elements = ()
 
@@ -177,6 +177,7 @@ class Volume:
     largest_segment_id: int | None = None
     segments: tuple[Segment, ...] = ()
     groups: tuple[Group, ...] = ()
+    inner: tuple[Inner, ...] = ()
     attributes: Attributes = ()
     elements: Elements = ()
 
@@ -192,6 +193,7 @@ class Nml:
     comments: tuple[Comment, ...] = ()
     groups: tuple[Group, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    inner: tuple[Inner, ...] = ()
     attributes: Attributes = ()
     elements: Elements = ()
 

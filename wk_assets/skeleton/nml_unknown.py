@@ -20,3 +20,15 @@ class UnknownElement:
     tag: str
     attributes: Attributes = ()
     content: tuple["str | UnknownElement | XmlComment", ...] = ()
+
+
+Elements: TypeAlias = tuple[UnknownElement | XmlComment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    """Keep what is unknown of an element that only holds others, or one value (`nodes`, `comments`, `scale`)."""
+
+    tag: str
+    attributes: Attributes = ()
+    elements: Elements = ()
