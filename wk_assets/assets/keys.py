@@ -6,6 +6,10 @@
     datasets / <dataset> / <layer>              one layer
     datasets / <dataset> / <layer> / <mag>      one mag of a layer
     webknossos / <dataset>                      the dataset on a server
+    webknossos / <dataset> / tasks / <campaign>              the tasks of a campaign
+    webknossos / <dataset> / annotations / <campaign>        what annotators finished, one partition each
+    webknossos / <dataset> / results / <campaign> / <part>   what was made of that
+    progress                                    how far all campaigns are
 
 A name is a value (`LayerAsset("brain", "em")`); `build` turns it into a key, `parse` turns the key back. What an
 asset does is decided elsewhere (see `layers`, `datasets`, `acquisitions`, `catalogue`).
@@ -14,10 +18,12 @@ asset does is decided elsewhere (see `layers`, `datasets`, `acquisitions`, `cata
 import hashlib
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 import dagster as dg
 
 from wk_assets.errors import GeometryError, InvalidNameError
+from wk_assets.facility.campaign import CAMPAIGN_NAME
 from wk_assets.geometry.mag import Mag
 from wk_assets.properties.names import check_dataset_name, check_layer_name
 
@@ -26,13 +32,19 @@ CATALOGUE_GROUP = "catalogue"
 DATASETS_PREFIX = "datasets"
 ACQUISITIONS_PREFIX = "acquisitions"
 PUBLISHED_PREFIX = "webknossos"
+PROGRESS = dg.AssetKey(["progress"])
+PROGRESS_GROUP = "progress"
 
 POOL_IMPORT = "import"  # heavy steps: one layer takes the whole memory budget
 POOL_COMMIT = "commit"  # light steps that write metadata
 POOL_PUBLISH = "publish"  # sends files to a server
+POOL_TASKS = "tasks"  # asks a server for what it does not know twice: one at a time
+POOL_ANNOTATIONS = "annotations"  # brings work home
 POOL_VERIFY = "verify"  # reads whole datasets: once at a time is enough for any disk
 POOL_CATALOGUE = "catalogue"  # one registration at a time: each loads the definitions again
 
+_RESULTS = "results"
+_RESULT_PARTS = frozenset({"volume", "skeletons", "training", "agreement"})
 _OP_NAME_LENGTH = 80
 _DIGEST_LENGTH = 10
 
@@ -92,7 +104,32 @@ class PublishedAsset:
         check_dataset_name(self.dataset)
 
 
-AssetName = AcquisitionAsset | DatasetAsset | LayerAsset | MagAsset | PublishedAsset
+class CampaignPart(StrEnum):
+    """Tell the assets of a campaign apart."""
+
+    TASKS = "tasks"
+    ANNOTATIONS = "annotations"
+    VOLUME = "volume"
+    SKELETONS = "skeletons"
+    TRAINING = "training"
+    AGREEMENT = "agreement"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignAsset:
+    """Name an asset of a campaign: its tasks, its annotations, or one of its results."""
+
+    dataset: str
+    campaign: str
+    part: CampaignPart
+
+    def __post_init__(self) -> None:
+        check_dataset_name(self.dataset)
+        if not CAMPAIGN_NAME.fullmatch(self.campaign):
+            raise InvalidNameError(f"{self.campaign!r} is no name for a campaign: letters, digits, '-', '_' and '.'")
+
+
+AssetName = AcquisitionAsset | DatasetAsset | LayerAsset | MagAsset | PublishedAsset | CampaignAsset
 
 
 def build(name: AssetName) -> dg.AssetKey:
@@ -108,11 +145,30 @@ def build(name: AssetName) -> dg.AssetKey:
             return dg.AssetKey([DATASETS_PREFIX, dataset, layer, mag.to_layer_name()])
         case PublishedAsset(dataset):
             return dg.AssetKey([PUBLISHED_PREFIX, dataset])
+        case CampaignAsset(dataset, campaign, (CampaignPart.TASKS | CampaignPart.ANNOTATIONS) as part):
+            return dg.AssetKey([PUBLISHED_PREFIX, dataset, part.value, campaign])
+        case CampaignAsset(dataset, campaign, part):
+            return dg.AssetKey([PUBLISHED_PREFIX, dataset, _RESULTS, campaign, part.value])
 
 
 def published_key(dataset: str) -> dg.AssetKey:
     """Build the key of a dataset on a server."""
     return build(PublishedAsset(dataset))
+
+
+def tasks_key(dataset: str, campaign: str) -> dg.AssetKey:
+    """Build the key of a campaign's tasks."""
+    return build(CampaignAsset(dataset, campaign, CampaignPart.TASKS))
+
+
+def annotations_key(dataset: str, campaign: str) -> dg.AssetKey:
+    """Build the key of a campaign's annotations."""
+    return build(CampaignAsset(dataset, campaign, CampaignPart.ANNOTATIONS))
+
+
+def annotations_partitions(dataset: str, campaign: str) -> str:
+    """Name the set of partitions, one per annotation id."""
+    return f"annotations_{dataset}_{campaign}"
 
 
 def parse(key: dg.AssetKey) -> AssetName:
@@ -128,9 +184,16 @@ def parse(key: dg.AssetKey) -> AssetName:
             return MagAsset(dataset, layer, _parse_mag(key, mag))
         case [prefix, dataset] if prefix == PUBLISHED_PREFIX:
             return PublishedAsset(dataset)
+        case [prefix, dataset, ("tasks" | "annotations") as part, campaign] if prefix == PUBLISHED_PREFIX:
+            return CampaignAsset(dataset, campaign, CampaignPart(part))
+        case [prefix, dataset, results, campaign, part] if (
+            prefix == PUBLISHED_PREFIX and results == _RESULTS and part in _RESULT_PARTS
+        ):
+            return CampaignAsset(dataset, campaign, CampaignPart(part))
     raise InvalidNameError(
         f"asset key {key.to_user_string()!r} is none of ours; ours are acquisitions/<dataset>, datasets/<dataset>, "
-        "datasets/<dataset>/<layer>, datasets/<dataset>/<layer>/<mag> and webknossos/<dataset>"
+        "datasets/<dataset>/<layer>, datasets/<dataset>/<layer>/<mag>, webknossos/<dataset>, and below that tasks/<campaign>, "
+        "annotations/<campaign> and results/<campaign>/<part>"
     )
 
 

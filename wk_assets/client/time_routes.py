@@ -3,10 +3,12 @@
 Only annotations with logged time are counted there; what nobody worked on is found by asking for tasks.
 """
 
+import time
 from collections.abc import Iterable
 
 from wk_assets.client.api_session import ApiSession, part
-from wk_assets.client.models import ApiModel
+from wk_assets.client.models import ApiModel, ApiUserCompact
+from wk_assets.client.task_models import ApiTask
 
 
 class ApiWorker(ApiModel):
@@ -34,6 +36,17 @@ class ApiAnnotationTime(ApiModel):
     time_millis: float
 
 
+class ApiWork(ApiModel):
+    """Describe an annotation of a task together with its task. `modified`, `tracing_time`: milliseconds."""
+
+    id: str
+    state: str
+    modified: int
+    tracing_time: float | None = None
+    owner: ApiUserCompact | None = None
+    task: ApiTask | None = None
+
+
 class TimeRoutes(ApiSession):
     """Ask who worked on what. Every method raises ServerError."""
 
@@ -47,6 +60,12 @@ class TimeRoutes(ApiSession):
         """List a user's finished annotations of tasks of these projects, with the time worked on each."""
         route = f"/time/user/{part(user_id)}/summedByAnnotation"
         return self._get(route, list[ApiAnnotationTime], _finished(project_ids, until_millis))
+
+    def work_info(self, *, annotation_id: str) -> ApiWork:
+        """Describe an annotation and its task. The server refuses this for cancelled ones (RequestRefusedError)."""
+        return self._get(
+            f"/annotations/{part(annotation_id)}/info", ApiWork, {"timestamp": time.time_ns() // 1_000_000}
+        )
 
     def annotation_reopen(self, *, annotation_id: str) -> None:
         """Let work on a finished annotation of a task go on. Not repeated by itself: the second time is refused."""
