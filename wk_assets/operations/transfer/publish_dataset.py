@@ -4,7 +4,8 @@ A dataset is found again by the id that it came to before, else by our key in th
 time it is sent whole (`upload_dataset`); later only layers whose content changed are. On servers from version 14 on they
 are put in place of the old ones (`publish_layers`): id, annotations and tasks stay. An older server, or a dataset that is bound to a
 directory there, can not do that: then a new dataset is made that refers to the unchanged layers of the old one, which
-stays, with its annotations, and says by which it is superseded.
+stays, with its annotations, and says by which it is superseded. So it is where the server holds links to our files, too: it
+removes the files of a layer that is replaced, and might follow the links.
 
 Nothing is remembered on this side that is needed to go on after a crash, but the journals of uploads: ask again.
 """
@@ -16,6 +17,8 @@ from wk_assets.client.models import ApiDataset, ApiLinkedLayerIdentifier
 from wk_assets.client.wk_api_client import WkApiClient
 from wk_assets.errors import NotOnServerError
 from wk_assets.operations.records.layer_record import BOOKKEEPING
+from wk_assets.operations.transfer.paths_plan import plan_paths
+from wk_assets.operations.transfer.place_files import Placement
 from wk_assets.operations.transfer.publish_details import (
     Places,
     apply_details,
@@ -38,6 +41,7 @@ from wk_assets.operations.transfer.send_files import PIECE_BYTES, UploadListener
 from wk_assets.operations.transfer.upload_dataset import UploadSettings, run_upload
 from wk_assets.operations.transfer.upload_part import PartSettings
 from wk_assets.operations.transfer.upload_plan import plan_upload
+from wk_assets.operations.transfer.upload_to_paths import PathsSettings, run_upload_to_paths
 from wk_assets.storage.locks import exclusive
 
 
@@ -154,6 +158,16 @@ def _sent(
     links = tuple(
         ApiLinkedLayerIdentifier(dataset_id=str(plan.dataset_id), layer_name=name, new_layer_name=None) for name in kept
     )
+    if plan.request.mode == "paths":
+        places_plan = plan_paths(plan.request.dataset_path, name=plan.request.name, leave_out=kept)
+        placing = PathsSettings(
+            placement=Placement(plan.request.transfer),
+            path_prefix=plan.request.path_prefix,
+            folder_id=places.folder_id,
+            layers_to_link=links,
+        )
+        placed = run_upload_to_paths(places_plan, context, placing)
+        return placed.dataset_id, placed.sent_bytes
     upload = plan_upload(plan.request.dataset_path, name=plan.request.name, leave_out=kept) if kept else plan.upload
     how = UploadSettings(
         folder_id=places.folder_id,

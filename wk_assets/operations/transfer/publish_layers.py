@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from wk_assets.client.context import ServerContext
 from wk_assets.errors import PlanError
+from wk_assets.operations.transfer.place_files import Placement
 from wk_assets.operations.transfer.publish_details import with_our_entries
 from wk_assets.operations.transfer.publish_plan import (
     KEY_ENTRY,
@@ -28,6 +29,7 @@ from wk_assets.operations.transfer.send_files import UploadListener
 from wk_assets.operations.transfer.upload_attachment import FIELDS, AttachmentUpload, entries_of
 from wk_assets.operations.transfer.upload_mag import MagUpload
 from wk_assets.operations.transfer.upload_part import LayerPart, PartSettings, run_part_upload
+from wk_assets.operations.transfer.upload_part_to_path import PartToPathSettings, run_part_upload_to_path
 from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.properties.layer_properties import AttachmentsProperties, LayerProperties, SegmentationLayerProperties
 from wk_assets.storage.properties_file import array_location, read_properties
@@ -69,7 +71,12 @@ def _send(
     part: LayerPart, plan: PublishPlan, context: ServerContext, settings: PartSettings, listener: UploadListener | None
 ) -> int:
     if plan.request.mode == "paths":
-        raise PlanError("mode paths is not there yet")
+        how = PartToPathSettings(
+            placement=Placement(plan.request.transfer),
+            path_prefix=plan.request.path_prefix,
+            patience_seconds=settings.patience_seconds,
+        )
+        return run_part_upload_to_path(part, context, how).sent_bytes
     return run_part_upload(part, context, settings, listener).sent_bytes
 
 

@@ -53,6 +53,11 @@ class PublishRequest:
     transfer: Literal["copy", "symlink"] = "copy"
     path_prefix: str | None = None
 
+    @property
+    def is_linked_to(self) -> bool:
+        """Say whether the server has links to our files: then nothing is taken away there, for it may follow them."""
+        return self.mode == "paths" and self.transfer == "symlink"
+
 
 class LayerChange(StrEnum):
     """Say how a layer on the server differs from the one here."""
@@ -151,13 +156,13 @@ def plan_publication(
     planned += [
         PlannedLayer(name=name, change=LayerChange.GONE, fingerprint="", size_bytes=0)
         for name in there
-        if name in on_server and name not in local
+        if name in on_server and name not in local and not request.is_linked_to
     ]
     return PublishPlan(
         request=request,
         upload=upload,
         dataset_id=None if found is None else found.id,
-        way=_way(planned, found, api_version),
+        way=_way(planned, found, api_version, request),
         layers=tuple(planned),
         leftovers=_leftovers(planned, on_server),
     )
@@ -183,14 +188,15 @@ def _change(layer: LayerProperties, local: str, there: str | None, on_server: La
     return LayerChange.CHANGED
 
 
-def _way(layers: Sequence[PlannedLayer], found: ApiDataset | None, api_version: int) -> Way:
+def _way(layers: Sequence[PlannedLayer], found: ApiDataset | None, api_version: int, request: PublishRequest) -> Way:
     if found is None:
         return Way.FIRST
     if not any(layer.is_sent for layer in layers):
         return Way.NOTHING
     # Mags can be added to a dataset from this version on, where the server's database, not its disk, says what there is.
     is_virtual = bool((found.model_extra or {}).get("isVirtual"))
-    return Way.IN_PLACE if is_virtual and api_version >= REFACTORED_UPLOADS else Way.LINKED
+    may_replace = is_virtual and api_version >= REFACTORED_UPLOADS and not request.is_linked_to
+    return Way.IN_PLACE if may_replace else Way.LINKED
 
 
 def layers_of(found: ApiDataset) -> dict[str, LayerProperties]:
