@@ -21,7 +21,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from tests.assets.facility_home import make_home
 from wk_assets.cli.web_guard import Login, WebGuard
+from wk_assets.facility.backup import read_backup, restore_backup, write_backup
+from wk_assets.facility.configuration import load_configuration
 
 NAME = "wk-assets.example.org"
 KNOWN = "correct horse"
@@ -235,6 +238,27 @@ def postgres(folder: Path) -> Iterator[int]:
         process.wait()
 
 
+def assert_a_backup_brings_it_back(settings: str, folders: pytest.TempPathFactory, port: int) -> None:
+    home = folders.mktemp("facility")
+    make_home(home)
+    configuration = load_configuration(home)
+    configuration.dagster_home.mkdir()
+    (configuration.dagster_home / "dagster.yaml").write_text(settings)
+    environment = {**os.environ, "WK_ASSETS_POSTGRES_PORT": str(port)}
+    written = write_backup(configuration, folders.mktemp("backups"), environment)
+    with dg.DagsterInstance.from_config(str(configuration.dagster_home)) as instance:
+        instance.wipe_assets([dg.AssetKey("made")])
+        assert instance.get_latest_materialization_event(dg.AssetKey("made")) is None
+
+    again = folders.mktemp("again")
+    restore_backup(read_backup(written.path), again, environment)
+
+    assert written.with_postgres
+    with dg.DagsterInstance.from_config(str(again / "dagster")) as instance:
+        assert instance.get_latest_materialization_event(dg.AssetKey("made")) is not None
+    assert not any(KNOWN.encode() in path.read_bytes() for path in written.path.rglob("*") if path.is_file())
+
+
 @pytest.mark.skipif(
     shutil.which("initdb") is None or shutil.which("postgres") is None, reason="there is no Postgres on this machine"
 )
@@ -254,6 +278,7 @@ def test_dagster_keeps_its_state_in_postgres(
             monkeypatch.setenv(name, value)
         with dg.DagsterInstance.from_config(str(home)) as instance:
             assert dg.materialize([made], instance=instance).success
+        assert_a_backup_brings_it_back(text.replace("port: 5432", f"port: {port}"), tmp_path_factory, port)
         with dg.DagsterInstance.from_config(str(home)) as instance:
             event = instance.get_latest_materialization_event(dg.AssetKey("made"))
 

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from wk_assets import __version__
+from wk_assets.cli.backup import backup, restore
 from wk_assets.cli.check import check
 from wk_assets.cli.check_equality import check_equality
 from wk_assets.cli.convert import convert
@@ -130,6 +131,8 @@ app.command(rich_help_panel=_LOOK)(verify)
 app.command(rich_help_panel=_LOOK)(status)
 app.command(rich_help_panel=_LOOK)(ui)
 app.command(rich_help_panel=_SET_UP)(standin)
+app.command(rich_help_panel=_SET_UP)(backup)
+app.command(rich_help_panel=_SET_UP)(restore)
 
 
 def run() -> None:
