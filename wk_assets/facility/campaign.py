@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from wk_assets.errors import InvalidNameError
+from wk_assets.facility.campaign_checks import CheckSettings
 from wk_assets.facility.campaign_rules import Experience, FollowUpRule, Rule, StopRule, label
 from wk_assets.facility.campaign_work import Work
 from wk_assets.facility.section import Section, mistake
@@ -30,6 +31,7 @@ class ProjectSettings(Section):
     priority: int = Field(default=100, ge=0, description="tasks of a higher priority are given out first, e.g. 100")
     minutes_per_task: int | None = Field(default=None, ge=1, description="how long a task is expected to take, e.g. 15")
     create: bool = Field(default=True, description="true: make the project if it is not there")
+    share: bool = Field(default=True, description="true: let the team see the dataset if it does not")
 
 
 class MagRange(Section):
@@ -88,6 +90,9 @@ class Campaign(Section):
     instances: int = Field(default=1, ge=1, description="how many annotators do each task, e.g. 2")
     work: Work | None = Field(default=None, description="where the work is, e.g. {rule: grid, size: 512}")
     then: tuple[Rule, ...] = Field(default=(), description="what follows, a list like '- {rule: review}'")
+    checks: CheckSettings = Field(
+        default_factory=dict, validate_default=True, description="what is looked at, e.g. {one_component: true}"
+    )
     active: bool = Field(default=True, description="false: keep it in the file, and do nothing")
 
     @field_validator("name")

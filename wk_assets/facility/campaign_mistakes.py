@@ -29,7 +29,8 @@ def campaign_mistakes(content: Mapping[str, Any]) -> Iterator[Located]:
                 f"{campaign.get('name')!r} has no work, and no other campaign leads to it",
                 "Give it 'work', or name it in a rule of another campaign",
             )
-    yield from _project_teams(campaigns)
+    yield from _between(campaigns)
+    yield from _said_differently(campaigns)
     yield from _endless(campaigns)
 
 
@@ -50,6 +51,8 @@ def _rules(index: int, campaign: Mapping[str, Any], names: list[str]) -> Iterato
             there = ", ".join(names) or "none"
             yield _located((*here, "campaign"), f"there is no campaign {target!r}", f"{meant}There are: {there}")
         called = rule.get("name") or rule.get("rule")
+        if called == "again":
+            yield _located((*here, "name"), "'again' is how tasks of a rule 'stop' are named", "Take another name")
         if isinstance(called, str) and (first := labels.setdefault(called, place)) != place:
             what = f"{called!r} is the name of {dotted((*here[:-1], first))} too"
             yield _located(here, what, "Give one of them another 'name': it is part of the keys of its tasks")
@@ -83,6 +86,33 @@ def _ways(campaigns: list[Mapping[str, Any]]) -> Iterator[tuple[int, int, str, s
                 yield index, place, name, target
 
 
+def _between(campaigns: list[Mapping[str, Any]]) -> Iterator[Located]:
+    """Find rules that lead to a campaign which can not go on from the results."""
+    by_name = {campaign["name"]: campaign for campaign in campaigns if isinstance(campaign.get("name"), str)}
+    for index, place, name, target in _ways(campaigns):
+        here: KeyPath = ("campaigns", index, "then", place)
+        rule, source, other = _mappings(campaigns[index].get("then"))[place], campaigns[index], by_name.get(target)
+        if other is None or other is source:
+            continue
+        if source.get("dataset") != other.get("dataset"):
+            what = f"{target!r} works on dataset {other.get('dataset')!r}, {name!r} on {source.get('dataset')!r}"
+            yield _located((*here, "campaign"), what, "Lead to a campaign on the same dataset")
+        kinds = {_kind(source), _kind(other)}
+        if kinds == {"skeleton", "volume"} and rule.get("chain") != "none":
+            what = f"{target!r} can not go on from results of {name!r}: one is for skeletons, the other for volumes"
+            yield _located(here, what, "Write 'chain: none', or make one of the task types hybrid")
+        called = rule.get("name") or rule.get("rule")
+        for own in _mappings(other.get("then")):
+            if own.get("campaign") in (None, target) and called in (own.get("name"), own.get("rule")):
+                what = f"{target!r} has a rule {called!r} of its own, so nobody could tell whose task it is"
+                yield _located(here, what, "Give the rule another 'name'")
+
+
+def _kind(campaign: Mapping[str, Any]) -> Any:
+    task_type = campaign.get("task_type")
+    return task_type.get("kind") if isinstance(task_type, dict) else None
+
+
 def _endless(campaigns: list[Mapping[str, Any]]) -> Iterator[Located]:
     """Find circles of campaigns in which nothing ever stops.
 
@@ -107,7 +137,7 @@ def _endless(campaigns: list[Mapping[str, Any]]) -> Iterator[Located]:
             )
 
 
-def _project_teams(campaigns: list[Mapping[str, Any]]) -> Iterator[Located]:
+def _said_differently(campaigns: list[Mapping[str, Any]]) -> Iterator[Located]:
     """Find projects and task types that two campaigns describe differently: only one of them could be right."""
     for section, keys in (
         ("project", ("team", "priority", "minutes_per_task")),
@@ -120,7 +150,10 @@ def _project_teams(campaigns: list[Mapping[str, Any]]) -> Iterator[Located]:
                 continue
             other, before = seen.setdefault(given["name"], (index, given))
             for key in keys:
-                if given.get(key) != before.get(key):
+                required = key in ("team", "kind") and (
+                    key not in given or key not in before
+                )  # named as missing already
+                if given.get(key) != before.get(key) and not required:
                     what = f"{given['name']!r} has another {key!r} in {dotted(('campaigns', other, section))}"
                     yield _located(
                         ("campaigns", index, section, key), what, "Say the same in both, or use another name"

@@ -6,10 +6,10 @@ Reads tables, skeletons and layers; layers block by block. The same configuratio
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from itertools import product
+from typing import Any, Protocol
 
 import numpy as np
 
-from wk_assets.dataset.layer import Layer
 from wk_assets.dataset.view import View
 from wk_assets.errors import ConfigurationError, GeometryError, InputError, Problem
 from wk_assets.facility.campaign import Campaign
@@ -18,7 +18,7 @@ from wk_assets.facility.campaign_random import MaskBlocks, random_places
 from wk_assets.facility.campaign_segments import segment_places
 from wk_assets.facility.campaign_table import box_around, middle, table_places
 from wk_assets.facility.campaign_work import GridWork, NodesWork, RandomWork, TableWork
-from wk_assets.geometry.bounding_box import BoundingBox
+from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.skeleton.nml import read_nml
@@ -28,7 +28,25 @@ _SHOWN = 50
 MOST_PLACES = 1_000_000
 
 
-def find_places(campaign: Campaign, layers: Mapping[str, Layer]) -> list[Place]:
+class WorkLayer(Protocol):
+    """Be a layer in which work is found, here or on a server."""
+
+    @property
+    def bounding_box(self) -> NDBoundingBox:
+        """The layer's box."""
+        ...
+
+    @property
+    def mags(self) -> Mapping[Mag, Any]:
+        """The layer's mags."""
+        ...
+
+    def get_mag(self, mag: Mag, /) -> View:
+        """Give a mag."""
+        ...
+
+
+def find_places(campaign: Campaign, layers: Mapping[str, WorkLayer]) -> list[Place]:
     """Find the places of a campaign's own work; none if it has none. `layers`: those of its dataset, by name.
 
     Raises InputError for layers or mags that are not there, work that lies outside of the layers, and what the kinds of
@@ -52,7 +70,7 @@ def find_places(campaign: Campaign, layers: Mapping[str, Layer]) -> list[Place]:
     return segment_places(work, view, inside)
 
 
-def common_box(campaign: Campaign, layers: Mapping[str, Layer]) -> BoundingBox:
+def common_box(campaign: Campaign, layers: Mapping[str, WorkLayer]) -> BoundingBox:
     """Give the box, in mag-1 voxels, that all layers of a campaign have. Raises InputError if there is none."""
     boxes = [BoundingBox.from_ndbbox(_layer(campaign, layers, name).bounding_box) for name in campaign.layers]
     common = reduce(lambda one, other: one.intersected_with(other, dont_assert=True), boxes)
@@ -143,7 +161,7 @@ def _chosen_nodes(work: NodesWork, nml: Nml) -> Iterator[tuple[str, Vec3Int]]:
                 yield f"node {node} of tree {tree.name!r}{said}", Vec3Int(position)
 
 
-def _layer(campaign: Campaign, layers: Mapping[str, Layer], name: str) -> Layer:
+def _layer(campaign: Campaign, layers: Mapping[str, WorkLayer], name: str) -> WorkLayer:
     if name not in layers:
         there = ", ".join(layers) or "none"
         raise InputError(f"campaign {campaign.name!r}: the dataset has no layer {name!r}; it has {there}")
@@ -162,7 +180,13 @@ def _within(campaign: Campaign, wanted: BoundingBox | None, whole: BoundingBox) 
 
 
 def _view(
-    campaign: Campaign, layers: Mapping[str, Layer], name: str, mag: Mag | None, inside: BoundingBox, *, coarsest: bool
+    campaign: Campaign,
+    layers: Mapping[str, WorkLayer],
+    name: str,
+    mag: Mag | None,
+    inside: BoundingBox,
+    *,
+    coarsest: bool,
 ) -> View:
     """Open the part of a layer that lies in a box, for reading; its voxels may reach over the box by less than one each."""
     layer = _layer(campaign, layers, name)

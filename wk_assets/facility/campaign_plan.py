@@ -38,14 +38,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTask:
-    """Be one task before it exists. `base`: the annotation that it goes on from. `not_by`: users who may not do it.
+    """Be one task before it exists.
 
-    `from_file`: the result is downloaded and sent again, instead of being chained on the server.
+    dataset_id: None: the dataset is not on the server yet. base: the annotation that it goes on from.
+    from_file: the result is downloaded and sent again, instead of being chained on the server.
+    not_by: the ids of users who may not do it, so it is given to somebody else right away.
     """
 
     key: str
     campaign: str
-    dataset_id: str
+    dataset_id: str | None
     place: Place
     experience: Experience
     instances: int
@@ -60,7 +62,7 @@ class CampaignPlan:
     """Hold all tasks of a campaign in their order, and the keys of those that the server has already."""
 
     campaign: Campaign
-    dataset_id: str
+    dataset_id: str | None
     tasks: tuple[PlannedTask, ...]
     existing: frozenset[str] = frozenset()
 
@@ -103,7 +105,7 @@ class TaskKey:
 
 
 def plan_campaign(
-    campaign: Campaign, dataset_id: str, places: Iterable[Place], existing: Collection[str] = ()
+    campaign: Campaign, dataset_id: str | None, places: Iterable[Place], existing: Collection[str] = ()
 ) -> CampaignPlan:
     """Plan a campaign's tasks, one per place; places that are named twice are one task.
 

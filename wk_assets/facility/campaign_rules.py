@@ -34,7 +34,9 @@ class _NextTask(Section):
     experience: Experience | None = Field(
         default=None, description="what the next annotator needs, e.g. {domain: nuclei, value: 3}; null: the campaign's"
     )
-    instances: int = Field(default=1, ge=1, description="how many annotators do it, e.g. 1")
+    instances: int | None = Field(
+        default=None, ge=1, description="how many annotators do it, e.g. 1; null: 1, or what the other campaign says"
+    )
     chain: Chain = Field(
         default="server",
         description="what it goes on from: server (the result, which stays there), file (the result, sent again), none",
