@@ -12,6 +12,7 @@ import dagster as dg
 from resources.compute import ComputeResource
 from resources.facility import FacilityResource
 from resources.storage import StorageResource
+from resources.webknossos import WebknossosResource
 from resources.webserver import WEBSERVER_VARIABLE, WebserverResource
 from sensors.acquisitions import acquisitions
 from sensors.automation import automation
@@ -20,6 +21,7 @@ from sensors.integrity import integrity_schedules
 from wk_assets.assets.graph import asset_graph
 from wk_assets.assets.integrity import integrity_checks
 from wk_assets.facility.configuration import configuration_path
+from wk_assets.facility.publishing_request import publishing_by_dataset
 
 
 @dg.definitions
@@ -29,9 +31,10 @@ def defs() -> dg.Definitions:
     configuration = facility.configuration()
     compute = configuration.compute()
     entries = facility.catalogue().survey().entries.values()
+    publishing = publishing_by_dataset(configuration, entries)
     integrity = integrity_checks(entries)
     return dg.Definitions(
-        assets=asset_graph(entries),
+        assets=asset_graph(entries, publishing),
         asset_checks=integrity,
         sensors=[acquisitions, automation],
         schedules=[hourly_inbox_scan, nightly_inbox_scan, *integrity_schedules(integrity)],
@@ -44,6 +47,7 @@ def defs() -> dg.Definitions:
             ),
             "compute": ComputeResource(threads=compute.threads, memory_bytes=compute.memory_bytes),
             "webserver": WebserverResource(address=os.environ.get(WEBSERVER_VARIABLE, "")),
+            **({"webknossos": WebknossosResource.of(configuration)} if configuration.webknossos.url else {}),
         },
         # One process per run, and threads in it: a process per step would pay for a new interpreter each time.
         executor=dg.in_process_executor,

@@ -16,6 +16,7 @@ import dagster as dg
 from resources.storage import Pictures
 from wk_assets.facility.acquisitions import Acquisition
 from wk_assets.facility.catalogue_entry import CatalogueEntry
+from wk_assets.facility.publishing_request import Publication
 from wk_assets.operations.checks.histogram import Histogram, histogram_svg
 from wk_assets.operations.checks.layer_checks import CheckOutcome
 from wk_assets.operations.records.layer_record import LayerRecord, MagRecord
@@ -115,6 +116,36 @@ def dataset_metadata(
         "path": dg.MetadataValue.path(dataset_path),
         "dagster/uri": dg.MetadataValue.text(dataset_path.as_uri()),
         "inspect": dg.MetadataValue.md(f"`wk-assets info {dataset_path}`"),
+    }
+
+
+def published_metadata(publication: Publication, folder: str | None) -> Metadata:
+    """Describe a dataset on a server: the link, what went over and what was there already, who may see it."""
+    result, published = publication.result, publication.published
+    return {
+        "link": dg.MetadataValue.url(published.url),
+        "dataset_id": dg.MetadataValue.text(published.dataset_id),
+        "server": dg.MetadataValue.url(published.server),
+        "way": dg.MetadataValue.text(result.plan.way.value),
+        "changed": dg.MetadataValue.bool(result.changed),
+        "bytes_sent": dg.MetadataValue.int(result.sent_bytes),
+        "bytes_linked": dg.MetadataValue.int(result.linked_bytes),
+        "folder": dg.MetadataValue.text(folder or result.folder_id),
+        "teams": dg.MetadataValue.text(", ".join(result.team_names) or "none"),
+        "layers": dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "layer": layer.name,
+                        "state": layer.change.value,
+                        "MB": round(layer.size_bytes / MEGABYTE, 2),
+                        "fingerprint": layer.fingerprint,
+                    }
+                )
+                for layer in result.plan.layers
+            ]
+        ),
+        "dagster/uri": dg.MetadataValue.text(published.url),
     }
 
 

@@ -5,6 +5,7 @@ Used by the asset and by the command line. Reads the provenance that the commit 
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wk_assets.client.context import ServerContext
@@ -42,11 +43,12 @@ def publishing_of(configuration: Configuration, entry: CatalogueEntry) -> Publis
     return settings if settings.enabled else None
 
 
-def published_datasets(configuration: Configuration, entries: tuple[CatalogueEntry, ...]) -> frozenset[str]:
-    """Name the datasets, of those that are worked on, that are to be published."""
-    return frozenset(
-        entry.dataset for entry in entries if entry.active and publishing_of(configuration, entry) is not None
-    )
+def publishing_by_dataset(
+    configuration: Configuration, entries: Iterable[CatalogueEntry]
+) -> Mapping[str, PublishSettings]:
+    """Say how each dataset that is worked on is to be published; those that are not published are left out."""
+    found = ((entry.dataset, publishing_of(configuration, entry)) for entry in entries if entry.active)
+    return {dataset: settings for dataset, settings in found if settings is not None}
 
 
 def publish_request(configuration: Configuration, entry: CatalogueEntry) -> PublishRequest:
