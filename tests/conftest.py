@@ -1,10 +1,14 @@
-"""What every test may ask for: the shared files of microscopes, and an environment of its own."""
+"""What every test may ask for: the shared files of microscopes, and an environment of its own; and what none may do: tell a token."""
 
 import os
+import re
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from wk_assets.standin.people import TOKEN_MARK
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -60,3 +64,20 @@ def no_instance_of_another_test() -> None:
     remembered = sys.modules.get("dagster._core.storage.defs_state.base")
     if remembered is not None:
         remembered._current_storage.set(None)
+
+
+# every token that a stand-in hands out looks like this, in whatever process it runs
+_TOKEN = re.compile(re.escape(TOKEN_MARK) + r"[A-Za-z0-9_-]{32}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test fail during which a token of a stand-in was logged or printed: in this way none gets past the whole run."""
+    report = yield
+    told = sorted({title for title, text in report.sections if _TOKEN.search(text)})
+    if told and report.passed:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} shows a token of the stand-in's: {', '.join(told)}"
+    return report

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from wk_assets.client.redaction import without_secrets
+from wk_assets.client.redaction import without_secrets, without_sent_secrets
 from wk_assets.errors import (
     ForbiddenError,
     NotAuthenticatedError,
@@ -55,7 +55,7 @@ def failure(response: httpx.Response) -> UnexpectedStatusError:
         method=response.request.method,
         route=shown_route(response.request),
         status=response.status_code,
-        messages=[without_secrets(message) for message in messages_of(response)],
+        messages=[without_sent_secrets(message, response.request.headers) for message in messages_of(response)],
         hint=_HINTS.get(response.status_code, ""),
     )
     if isinstance(error, ServerBusyError):
@@ -89,7 +89,7 @@ def parsed(response: httpx.Response, form: type[T] | Any) -> T:
         raise UnexpectedAnswerError(
             f"{response.request.method} {route}: {where}: {first['msg']} ({error.error_count()} mistakes in all). "
             "The server may be of a version that this package does not know"
-        ) from error
+        ) from None  # the original shows the answer, which may hold a token
     return value
 
 

@@ -10,6 +10,7 @@ from wk_assets.standin.world import ORGANIZATION, World
 
 routes = Routes()
 User = dict[str, Any]
+TOKEN_MARK = "wkst_"  # noqa: S105  # how tokens begin, none of them
 
 
 # ---------------------------------------------------------------------- who asks
@@ -27,8 +28,11 @@ def user_of_token(world: World, token: str | None) -> User | None:
 
 
 def new_token(world: World, *, user_id: str | None = None, dataset_id: str | None = None, expires: int = 0) -> str:
-    """Make a token for a user, or for one dataset. `expires`: milliseconds since 1970, 0 for never."""
-    token = secrets.token_urlsafe(24)
+    """Make a token for a user, or for one dataset. `expires`: milliseconds since 1970, 0 for never.
+
+    It begins with a mark, by which one that got into a log or a file is found.
+    """
+    token = f"{TOKEN_MARK}{secrets.token_urlsafe(24)}"
     world.database.change("INSERT INTO tokens VALUES (?, ?, ?, ?)", (token, user_id, dataset_id, expires))
     return token
 
