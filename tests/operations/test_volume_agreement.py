@@ -9,7 +9,13 @@ from hypothesis.extra.numpy import arrays
 from tests.operations.memory_mag_array import MemoryMagArray
 from wk_assets.errors import GeometryError
 from wk_assets.geometry.bounding_box import BoundingBox
-from wk_assets.operations.annotations.volume_agreement import Overlaps, agreement, compare_volumes, overlaps
+from wk_assets.operations.annotations.volume_agreement import (
+    Overlaps,
+    agreement,
+    compare_volumes,
+    overlaps,
+    painted_agreement,
+)
 
 SHAPE = (4, 5, 3)
 volumes = arrays(np.uint32, SHAPE, elements=st.integers(0, 3))
@@ -100,3 +106,17 @@ def test_an_empty_box_is_refused() -> None:
         compare_volumes(array, array, BoundingBox.empty())
     with pytest.raises(GeometryError, match="no voxel in common"):
         agreement(Overlaps({}))
+
+
+@given(volumes, volumes)
+@settings(max_examples=20)
+def test_agreement_on_what_is_painted_is_the_same_whoever_comes_first(first: np.ndarray, second: np.ndarray) -> None:
+    there, back = painted_agreement(overlaps(first, second)), painted_agreement(overlaps(second, first))
+
+    assert isclose(there, back)
+    assert 0 < there <= 1
+    assert isclose(painted_agreement(overlaps(first, first)), 1.0)
+
+
+def test_background_around_a_small_thing_does_not_hide_that_annotators_disagree() -> None:
+    assert isclose(painted_agreement(Overlaps({(0, 0): 10**9, (1, 1): 50, (1, 0): 50})), 2 / 3)

@@ -143,6 +143,17 @@ def agreement(table: Overlaps) -> VolumeAgreement:
     )
 
 
+def painted_agreement(table: Overlaps) -> float:
+    """Say in one figure how alike two annotators divided what at least one of them painted: 0 to 1, 1 is the same.
+
+    1 - adapted Rand error over those voxels, background being one more part: it is the same whoever comes first, and whatever
+    ids they used. Two volumes without a painted voxel are the same.
+    """
+    pairs = {pair: n for pair, n in table.voxels.items() if pair != (BACKGROUND, BACKGROUND)}
+    _, _, precision, recall = _divisions(pairs)
+    return 2 * precision * recall / (precision + recall)
+
+
 def _sums(voxels: Mapping[tuple[int, int], int], place: int) -> Counter[int]:
     found: Counter[int] = Counter()
     for pair, count in voxels.items():
