@@ -1,10 +1,12 @@
 """What changes of a remote dataset need to know of it and of its layers: protocols, so that the imports do not go round."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from wk_assets.client.context import ServerContext
 from wk_assets.geometry.mag import Mag, MagLike
+from wk_assets.geometry.voxel_size import VoxelSize
+from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.properties.layer_properties import LayerProperties
 
 _LayerT_co = TypeVar("_LayerT_co", covariant=True)
@@ -35,12 +37,21 @@ class RemoteDatasetOwner(Protocol[_LayerT_co]):
         ...
 
     @property
+    def voxel_size_with_unit(self) -> VoxelSize:
+        """The edge lengths of a mag-1 voxel."""
+        ...
+
+    @property
     def layers(self) -> Mapping[str, _LayerT_co]:
         """The layers by name."""
         ...
 
     def get_layer(self, layer_name: str) -> _LayerT_co:
         """Give one layer."""
+        ...
+
+    def change(self, purpose: str, change: Callable[[DatasetProperties], DatasetProperties]) -> None:
+        """Change what the server says the dataset is made of; handles follow. Raises ReadOnlyError, ServerError."""
         ...
 
     def reload(self) -> None:
