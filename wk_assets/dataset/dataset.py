@@ -12,13 +12,14 @@ Names are those of the WEBKNOSSOS Python library's reference, so that scripts fe
 from concurrent.futures import Executor
 
 from wk_assets.dataset.image_import import ImageImport
+from wk_assets.dataset.remote_doors import RemoteDoors
 from wk_assets.errors import ReadOnlyError
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.storage.mag_array import Zarr3Config
 
 
-class Dataset(ImageImport):
+class Dataset(ImageImport, RemoteDoors):
     """Make a dataset, or open one with `Dataset.open`, and change it (parameters: see `OpenedDataset`)."""
 
     def compress(self, *, executor: Executor | None = None) -> None:

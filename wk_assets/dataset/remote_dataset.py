@@ -6,7 +6,7 @@
     local = dataset.download(path="l4_sample", layers="color", bounding_box=BoundingBox((1000, 1000, 100), (512, 512, 64)))
 
 Names are those of the WEBKNOSSOS Python library's reference. Parts: `remote_facts` (name, tags, rights …), `remote_opening`,
-`remote_source` (the way to the voxels), `remote_adding`, `remote_resampling`.
+`remote_source` (the way to the voxels), `remote_transfer`, `remote_adding`, `remote_resampling`.
 """
 
 import warnings
@@ -25,34 +25,33 @@ from wk_assets.client.models import ApiCompactDataset, ApiDatasetExploreAndAddRe
 from wk_assets.dataset.remote_access_mode import RemoteAccessMode
 from wk_assets.dataset.remote_adding import RemoteLayerAdding
 from wk_assets.dataset.remote_address import is_id
-from wk_assets.dataset.remote_facts import RemoteDatasetFacts
 from wk_assets.dataset.remote_folder import RemoteFolder
 from wk_assets.dataset.remote_layer import RemoteLayer, RemoteSegmentationLayer
 from wk_assets.dataset.remote_opening import asked_without_token, find_source, listed, server_at
 from wk_assets.dataset.remote_resampling import RemoteDatasetResampling
 from wk_assets.dataset.remote_source import RemoteSource
+from wk_assets.dataset.remote_transfer import RemoteTransfer
 from wk_assets.errors import GeometryError, InputError, NotInDatasetError, PropertiesError, RemoteLocationError
-from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox
-from wk_assets.geometry.mag import Mag, MagLike
+from wk_assets.geometry.bounding_box import NDBoundingBox
+from wk_assets.geometry.mag import MagLike
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.properties.dataset_properties import DatasetProperties
-from wk_assets.properties.layer_properties import DataFormat, LayerProperties, SegmentationLayerProperties
+from wk_assets.properties.layer_properties import LayerProperties, SegmentationLayerProperties
 from wk_assets.properties.view_configuration import DatasetViewConfiguration
 
 if TYPE_CHECKING:
     from wk_assets.dataset.dataset import Dataset
 
 
-class RemoteDataset(RemoteLayerAdding, RemoteDatasetResampling, RemoteDatasetFacts):
+class RemoteDataset(RemoteLayerAdding, RemoteDatasetResampling, RemoteTransfer):
     """Be a dataset on a server. Use `RemoteDataset.open`. Members that ask the server raise ServerError.
 
     Layers are asked for when they are first needed, and are then as they were; `reload` asks again.
     """
 
     def __init__(self, source: RemoteSource, *, read_only: bool = False) -> None:
-        self._source = source
-        self._read_only = read_only
+        super().__init__(source, read_only=read_only)
         self._known: DatasetProperties | None = None
         self._layers: dict[str, RemoteLayer] = {}
 
@@ -238,51 +237,6 @@ class RemoteDataset(RemoteLayerAdding, RemoteDatasetResampling, RemoteDatasetFac
         for box in boxes[1:]:
             whole = whole.extended_by(box)
         return whole
-
-    # ------------------------------------------------------------------ to this machine
-
-    def download(
-        self,
-        *,
-        sharing_token: str | None = None,
-        bounding_box: BoundingBox | None = None,
-        bbox: BoundingBox | None = None,
-        layers: "Sequence[str] | str | None" = None,
-        mags: "Sequence[Mag] | None" = None,
-        data_format: DataFormat | None = None,
-        path: str | PathLike[str] | UPath | None = None,
-        exist_ok: bool = False,
-    ) -> "Dataset":
-        """Download the dataset, or chosen layers, mags and a box (mag-1 voxels) of it, to `path` (default: its name).
-
-        The same call goes on where an interrupted one stopped; a dataset shows up at `path` when all of it is there.
-        `exist_ok`: add the layers to a dataset that is there. `bbox` is the deprecated name of `bounding_box`.
-        Raises DatasetExistsError, AlreadyThereError, PlanError for what can not be downloaded, StorageError.
-        """
-        from wk_assets.dataset.dataset import Dataset  # here: a Dataset opens and gives RemoteDatasets too
-        from wk_assets.operations.transfer.download_dataset import run_download
-        from wk_assets.operations.transfer.download_plan import plan_download
-
-        if bbox is not None:
-            warnings.warn("bbox is deprecated; use bounding_box", DeprecationWarning, stacklevel=2)
-        source = self._source.for_reader(sharing_token)
-        described = source.describe()
-        plan = plan_download(
-            source.stored_properties(),
-            dataset_id=self.dataset_id,
-            server_url=self.server.address.url,
-            store_url=described.data_store.url,
-            name=described.name,
-            layers=[layers] if isinstance(layers, str) else layers,
-            mags=mags,
-            box=bounding_box if bounding_box is not None else bbox,
-            data_format=DataFormat.Zarr3 if data_format is None else DataFormat(data_format),
-        )
-        if self.annotation_id is not None:
-            raise InputError(f"{self!r} shows an annotation; download the annotation, or open its dataset itself")
-        target = Path(described.name) if path is None else Path(path)
-        run_download(plan, source.reader(), target, exist_ok=exist_ok)
-        return Dataset.open(target)
 
     def download_mesh(
         self,

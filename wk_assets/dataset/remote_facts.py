@@ -26,8 +26,9 @@ class DatasetMetadata(LiveMetadata):
 class RemoteDatasetFacts:
     """Offer what a server says of a dataset. All members raise ServerError; changes raise ReadOnlyError too."""
 
-    _source: RemoteSource
-    _read_only: bool
+    def __init__(self, source: RemoteSource, *, read_only: bool = False) -> None:
+        self._source = source
+        self._read_only = read_only
 
     # ------------------------------------------------------------------ which dataset it is
 

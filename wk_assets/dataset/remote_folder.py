@@ -5,13 +5,16 @@ A handle is an id; everything else is asked for, and sent, when it is used, as t
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wk_assets.client.context import current_context
 from wk_assets.client.live_metadata import LiveMetadata, MetadataValue, changing
 from wk_assets.client.models import ApiFolder, ApiFolderUpdate, ApiFolderWithParent
 from wk_assets.errors import InputError, UnknownNameError
 from wk_assets.people.members import Team
+
+if TYPE_CHECKING:
+    from wk_assets.dataset.remote_dataset import RemoteDataset
 
 
 class FolderMetadata(LiveMetadata):
@@ -65,6 +68,12 @@ class RemoteFolder:
         client = current_context().client()
         found = client.dataset_list(is_active=None, organization_id=None, name=None, folder_id=self._id)
         return tuple(one.id for one in found if one.folder_id in {None, self._id})
+
+    def get_datasets(self) -> "Mapping[str, RemoteDataset]":
+        """Return the datasets right inside this folder that can be used, by id. See `RemoteDataset.list`."""
+        from wk_assets.dataset.remote_dataset import RemoteDataset  # here: a RemoteDataset is in a RemoteFolder
+
+        return RemoteDataset.list(folder=self)
 
     # ------------------------------------------------------------------ live properties
 

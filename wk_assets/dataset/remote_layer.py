@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wk_assets.dataset.remote_dataset import RemoteDataset
 
 
-class RemoteLayer(RemoteMagAdding, RemoteLayerResampling, LayerHandle):  # type: ignore[misc]  # mags are those of this class
+class RemoteLayer(RemoteMagAdding, RemoteLayerResampling, LayerHandle):
     """Offer one layer of a dataset on a server. Made by `RemoteDataset`."""
 
     _dataset: "RemoteDataset"

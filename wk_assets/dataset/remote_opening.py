@@ -137,7 +137,7 @@ def _followed(address: RemoteAddress) -> RemoteAddress:
 def _id_of_name(server: ServerContext, name: str, organization_id: str | None) -> str:
     if organization_id is None:
         organization_id = server.client().user_current().organization
-    return server.anonymous_client().dataset_id_from_name(directory_name=name, organization_id=organization_id).id
+    return server.anonymous_client().dataset_id_from_name(directory_name=name, organization_id=organization_id)
 
 
 def _of_annotation(

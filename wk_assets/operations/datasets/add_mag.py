@@ -72,7 +72,9 @@ def stage_copy(
     # In a layer of the import pipeline an array with the key of an import would look like a forgotten version of its own.
     imported = layer_record_path(dataset_path, layer.name).exists()
     try:
-        if _same_encoding(source.info, info) and target_box == source_box and not imported:
+        # an array on a server has no files here
+        files = source.path.is_dir()
+        if files and _same_encoding(source.info, info) and target_box == source_box and not imported:
             copy_tree(source.path.resolve(), staged)
             return StagedArray(staged, source.info.axis_order)
         make_directory(staged.parent)
