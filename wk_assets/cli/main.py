@@ -18,6 +18,7 @@ from wk_assets.cli.check_equality import check_equality
 from wk_assets.cli.convert import convert
 from wk_assets.cli.convert_other import convert_knossos, convert_raw, convert_zarr
 from wk_assets.cli.demo import demo
+from wk_assets.cli.download import download
 from wk_assets.cli.downsample import downsample
 from wk_assets.cli.exit_codes import ExitCode, exit_code
 from wk_assets.cli.export import export, export_as_tiff
@@ -125,6 +126,7 @@ app.command("copy-dataset", rich_help_panel=_WORK)(copy_dataset)
 app.command(rich_help_panel=_WORK)(export)
 app.command("export-as-tiff", rich_help_panel=_WORK)(export_as_tiff)
 app.command(rich_help_panel=_WORK)(upload)
+app.command(rich_help_panel=_WORK)(download)
 app.command(rich_help_panel=_LOOK)(info)
 app.command("check-equality", rich_help_panel=_LOOK)(check_equality)
 app.command(rich_help_panel=_LOOK)(verify)
