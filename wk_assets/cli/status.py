@@ -36,7 +36,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     if rows:
         show_table(
-            ("acquisition", "instrument", "files", "bytes", "state", "dataset", "layers", "detail"),
+            ("acquisition", "instrument", "files", "bytes", "state", "dataset", "layers", "server", "detail"),
             [
                 (
                     row["acquisition"],
@@ -46,6 +46,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
                     row["state"],
                     row["dataset"] or "",
                     ", ".join(row["layers"]),
+                    row["server_url"] or "",
                     row["detail"],
                 )
                 for row in rows
@@ -53,8 +54,11 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
             numbers=("files", "bytes"),
         )
     published = sum(row["published"] for row in rows)
+    on_server = sum(row["server_url"] is not None for row in rows)
+    there = f", {on_server} of them on a server" if on_server else ""
     say(
-        f"{counted(len(rows), 'acquisition')}, {counted(published, 'dataset')} published in {configuration.storage_root}"
+        f"{counted(len(rows), 'acquisition')}, {counted(published, 'dataset')} published in "
+        f"{configuration.storage_root}{there}"
     )
     for problem in problems:
         warn(problem)
@@ -74,6 +78,7 @@ def _row(configuration: "Configuration", acquisition: "Acquisition", entry: "Cat
             "dataset": None,
             "layers": [],
             "published": False,
+            "server_url": None,
             **seen,
         }
     row = _row_of_entry(configuration, entry)
@@ -85,8 +90,10 @@ def _row(configuration: "Configuration", acquisition: "Acquisition", entry: "Cat
 
 
 def _row_of_entry(configuration: "Configuration", entry: "CatalogueEntry") -> dict[str, Any]:
+    from wk_assets.facility.publishing import Publications
     from wk_assets.properties.dataset_properties import FILE_NAME
 
+    record = Publications(configuration.publications_folder).get(entry.dataset)
     dataset_path: Path = configuration.storage_root / entry.dataset
     published = (dataset_path / FILE_NAME).is_file()
     archived = "" if entry.active else "archived, "
@@ -98,6 +105,7 @@ def _row_of_entry(configuration: "Configuration", entry: "CatalogueEntry") -> di
         "dataset": entry.dataset,
         "layers": [layer.name for layer in entry.layers],
         "published": published,
+        "server_url": None if record is None else record.url,
         "files": None,
         "bytes": None,
         "folder": str(configuration.home / entry.folder),

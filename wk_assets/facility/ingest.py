@@ -120,3 +120,10 @@ def ingest_entry(
 def _checks(path: Path, layer_name: str) -> tuple[CheckOutcome, ...]:
     record = read_layer_record(path, layer_name)
     return () if record is None else run_layer_checks(record, path)
+
+
+def failed_checks(configuration: Configuration, entry: CatalogueEntry) -> tuple[tuple[str, CheckOutcome], ...]:
+    """Check what is stored of a dataset; give the failures that keep it from being published, with their layers."""
+    path = dataset_path(configuration, entry)
+    outcomes = ((layer.name, outcome) for layer in entry.layers for outcome in _checks(path, layer.name))
+    return tuple(pair for pair in outcomes if pair[1].blocks_publication)
