@@ -8,7 +8,7 @@ keys, and tasks on one place are known by it across campaigns.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from wk_assets.errors import InputError
@@ -71,6 +71,10 @@ class CampaignPlan:
         """List the tasks that are not on the server."""
         return tuple(task for task in self.tasks if task.key not in self.existing)
 
+    def compared(self, there: Collection[str]) -> "CampaignPlan":
+        """Note which of the tasks are there already, by the keys that the server has."""
+        return replace(self, existing=frozenset(task.key for task in self.tasks if task.key in there))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskKey:
@@ -104,13 +108,8 @@ class TaskKey:
             raise InputError(f"{text!r} is not the key of a campaign's task; see campaign_plan for its form") from error
 
 
-def plan_campaign(
-    campaign: Campaign, dataset_id: str | None, places: Iterable[Place], existing: Collection[str] = ()
-) -> CampaignPlan:
-    """Plan a campaign's tasks, one per place; places that are named twice are one task.
-
-    `existing`: keys of tasks that are on the server.
-    """
+def plan_campaign(campaign: Campaign, dataset_id: str | None, places: Iterable[Place]) -> CampaignPlan:
+    """Plan a campaign's tasks, one per place, in their order; a place that is named twice is one task."""
     tasks: dict[str, PlannedTask] = {}
     for place in places:
         key = str(TaskKey(campaign=campaign.name, place=place.digest))
@@ -126,12 +125,7 @@ def plan_campaign(
                 description=place.about,
             ),
         )
-    return CampaignPlan(
-        campaign=campaign,
-        dataset_id=dataset_id,
-        tasks=tuple(tasks.values()),
-        existing=frozenset(existing) & tasks.keys(),
-    )
+    return CampaignPlan(campaign=campaign, dataset_id=dataset_id, tasks=tuple(tasks.values()))
 
 
 def file_name(task: PlannedTask, ending: str) -> str:

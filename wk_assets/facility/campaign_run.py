@@ -24,7 +24,7 @@ from wk_assets.errors import (
     UnknownNameError,
 )
 from wk_assets.facility.campaign import Campaign, TaskTypeSettings
-from wk_assets.facility.campaign_plan import CampaignPlan, PlannedTask, keys_of
+from wk_assets.facility.campaign_plan import CampaignPlan, PlannedTask, TaskKey, keys_of
 from wk_assets.facility.campaign_rules import Experience
 from wk_assets.people.members import Team, User
 from wk_assets.storage.locks import exclusive
@@ -268,3 +268,43 @@ def _parameters(prepared: Prepared, task: PlannedTask) -> TaskParameters:
         description=task.description or None,
         base=task.base,
     )
+
+
+# ---------------------------------------------------------------------- looking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStatus:
+    """Count the work of a campaign that came by one rule; `stage`: the rule's name, `first` for planned work."""
+
+    stage: str
+    tasks: int
+    open: int
+    active: int
+    finished: int
+
+
+def tasks_there(campaign: Campaign) -> dict[str, Task]:
+    """Find the campaign's tasks on the server, by key; none while its project is not there. Changes nothing."""
+    project = _only_if_there(campaign.project.name)
+    return {} if project is None else campaign_tasks(campaign, project)
+
+
+def campaign_status(campaign: Campaign) -> list[StageStatus]:
+    """Count the instances of a campaign's tasks, stage by stage: planned work first, then each rule's by name.
+
+    What is being prepared counts as finished for a moment: that is how the server counts.
+    """
+    stages: dict[str, list[Task]] = {}
+    for key, task in tasks_there(campaign).items():
+        stages.setdefault(TaskKey.parse(key).rule or "first", []).append(task)
+    return [
+        StageStatus(
+            stage=stage,
+            tasks=len(tasks),
+            open=sum(task.status.pending_instance_count for task in tasks),
+            active=sum(task.status.active_instance_count for task in tasks),
+            finished=sum(task.status.finished_instance_count for task in tasks),
+        )
+        for stage, tasks in sorted(stages.items(), key=lambda pair: (pair[0] != "first", pair[0]))
+    ]
