@@ -23,13 +23,14 @@ from wk_assets.skeleton.nml_model import Nml
 from wk_assets.storage.durable import PARTIAL_SUFFIX, make_directory, storage_refusals, sync_directory
 
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
-_NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+_NO_FILE_NAME = re.compile(r'[\x00-\x1f/\\:*?"<>|]+')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationFile:
-    """Hold what was in a file. `volumes`: the zips of voxels, by the `location` that the NML names them by."""
+    """Hold what was in a file. `name`: of the NML, without its ending; `volumes`: zips of voxels by `location`."""
 
+    name: str
     nml: Nml
     volumes: Mapping[str, VolumeData]
     source: str
@@ -47,7 +48,7 @@ def read_annotation_file(
     with path.open("rb") as file:
         if not file.read(4).startswith(_ZIP_STARTS):
             file.seek(0)
-            return AnnotationFile(nml=read_nml(file, name=source), volumes={}, source=source)
+            return AnnotationFile(name=path.stem, nml=read_nml(file, name=source), volumes={}, source=source)
     with CheckedArchive(path, source=source, limits=limits) as archive:
         name = _nml_name(archive)
         scratch = Scratch()
@@ -61,7 +62,7 @@ def read_annotation_file(
             for number, volume in enumerate(nml.volumes)
             if volume.location is not None
         }
-    return AnnotationFile(nml=nml, volumes=volumes, source=source)
+    return AnnotationFile(name=name.rpartition(".")[0], nml=nml, volumes=volumes, source=source)
 
 
 def write_annotation_file(path: Path, nml: Nml, volumes: Sequence[tuple[str, VolumeData]], *, name: str) -> None:
@@ -93,8 +94,8 @@ def annotation_bytes(nml: Nml, volumes: Sequence[tuple[str, VolumeData]], *, nam
 
 
 def file_stem(name: str) -> str:
-    """Return a name that files may have: letters, digits, `_`, `.`, `-`."""
-    return _NO_FILE_NAME.sub("_", name).strip("._")[:120] or "annotation"
+    """Return a name that files may have: without slashes, colons and the like, and not too long."""
+    return _NO_FILE_NAME.sub("_", name).strip("._ ")[:60] or "annotation"
 
 
 # ---------------------------------------------------------------------- within

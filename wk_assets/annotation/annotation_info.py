@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
+from wk_assets.client.context import current_context
 from wk_assets.client.task_models import ApiAnnotation
+
+if TYPE_CHECKING:
+    from wk_assets.annotation.annotation import Annotation
 
 
 class AnnotationState(Enum):
@@ -51,3 +56,24 @@ class AnnotationInfo:
             modified=told.modified,
             duration_in_seconds=None if told.tracing_time is None else told.tracing_time / 1000,
         )
+
+    @classmethod
+    def get_remote_annotations(
+        cls, is_finished: bool | None = False, owner: str | None = None
+    ) -> "list[AnnotationInfo]":
+        """List annotations of no task: those of the current user, or of the user with the id `owner`, newest first.
+
+        `is_finished` None: finished ones and others. Lists what the current user may read. Raises NotAuthenticatedError,
+        ServerError.
+        """
+        client = current_context().client()
+        wanted = client.user_current().id if owner is None else owner
+        told = [cls.of(one) for one in client.annotation_list(is_finished=is_finished)]
+        return [one for one in told if one.owner_id == wanted]
+
+    def download_annotation(self, *, skip_volume_data: bool = False, version: int | None = None) -> "Annotation":
+        """Download the annotation from the current server; parameters and errors as of `Annotation.download`."""
+        # here, not above: whoever lists annotations does not need what reads voxels
+        from wk_assets.annotation.annotation import Annotation
+
+        return Annotation.download(self.id, skip_volume_data=skip_volume_data, version=version)

@@ -182,8 +182,7 @@ def _mag(archive: CheckedArchive, folder: str) -> Mag:
 
 
 def _stored_box(dataset_path: Path, layer: LayerProperties) -> BoundingBox:
-    """Give the box (mag 1) of all chunks that are stored, of any mag: arrays of old formats do not say where they end."""
-    whole = BoundingBox.empty()
+    """Give the box (mag 1) of the chunks that are stored in the finest mag with any: old formats do not say where they end."""
     for entry in layer.mags:
         array = open_mag_array(
             dataset_path / LAYER_NAME / entry.mag.to_layer_name(),
@@ -191,9 +190,12 @@ def _stored_box(dataset_path: Path, layer: LayerProperties) -> BoundingBox:
             axis_order=entry.axis_order,
             read_only=True,
         )
+        whole = BoundingBox.empty()
         for box in array.stored_boxes():
             whole = whole.extended_by(BoundingBox.from_ndbbox(box.from_mag_to_mag1(entry.mag)))
-    return BoundingBox(whole.topleft, whole.size)
+        if not whole.is_empty():
+            return BoundingBox(whole.topleft, whole.size)
+    return BoundingBox.empty()
 
 
 def _unpack_files(archive: CheckedArchive, target: Path, folders: dict[str, str]) -> None:

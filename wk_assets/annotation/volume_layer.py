@@ -1,5 +1,6 @@
 """One volume layer of an annotation: what its NML says of it, and its voxels, which can be looked at and edited."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -22,6 +23,7 @@ from wk_assets.operations.arrays.merge_arrays import merge_arrays
 from wk_assets.skeleton.nml_model import Group, Volume
 
 _UNNAMED = "Volume"  # what servers call a layer whose file gives it no name
+_NO_FILE_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _USUAL_DTYPE = np.dtype("uint32")  # of a layer without voxels and without a type
 
 
@@ -92,6 +94,14 @@ class VolumeLayer:
         return self._dtype
 
     @property
+    def location(self) -> str:
+        """The file of the voxels in a zip: as it was called, or as the peer calls it."""
+        told = None if self._told is None else self._told.location
+        if told is not None and told.lower().endswith(".zip"):
+            return told
+        return f"data_{self.id}_{_NO_FILE_NAME.sub('_', self.name).strip('._')[:80]}.zip"
+
+    @property
     def has_data(self) -> bool:
         """Whether there are voxels here; not so if they were left out of the download, or nobody has drawn."""
         return self.data is not None
@@ -122,6 +132,8 @@ class VolumeLayer:
             layer = editable_copy(layer, self._dataset(scratch.path / "editable"))
         yield layer
         layer = Dataset.open(layer.dataset.path).get_segmentation_layer(LAYER_NAME)
+        if self.data is None and not layer.mags:
+            return  # nobody has drawn
         if not is_packed_form(layer):  # mags were added, in the form of datasets
             layer = editable_copy(layer, self._dataset(scratch.path / "packed"))
         layer.largest_segment_id = self._largest_of(layer)
@@ -188,4 +200,4 @@ class VolumeLayer:
         for view in layer.mags.values():
             for box in view.array.stored_boxes():
                 largest = max(largest, int(view.array.read_box(box).max(initial=0)))
-        return largest or None
+        return largest if largest or self.largest_segment_id is not None else None

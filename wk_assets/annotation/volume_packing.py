@@ -1,7 +1,7 @@
 """Make the zip of a volume layer from a layer of a dataset, in the form that servers write today (`formats` §3.3).
 
 Zarr v3 without shards, chunks of 32 x 32 x 32 voxels in files `c.0.X.Y.Z`, blosc with lz4. The same voxels give the same bytes:
-files in a fixed order, without times, stored as they are because chunks are compressed already.
+files in a fixed order, without times.
 
 A chunk that is stored counts as drawn, zeros in it as erased: so a chunk that was there and has become all zeros is kept as a
 file of zeros. Elsewhere zeros are not stored.
@@ -206,4 +206,4 @@ def _entry(name: str, method: int) -> zipfile.ZipInfo:
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    archive.writestr(_entry(name, zipfile.ZIP_STORED), data)
+    archive.writestr(_entry(name, zipfile.ZIP_DEFLATED), data, compresslevel=1)  # lz4 leaves much that is alike
