@@ -228,6 +228,31 @@ def absolute_layer(dataset: Dataset, name: str) -> dict[str, Any]:
     return layer
 
 
+def files_of(dataset: Dataset) -> set[str]:
+    """Return where the mags and attachments of a dataset lie."""
+    found: set[str] = set()
+    for described in (dataset["source"] or {}).get("dataLayers", []):
+        layer = absolute_layer(dataset, described["name"])
+        found.update(mag["path"] for mag in layer["mags"])
+        for entries in (layer.get("attachments") or {}).values():
+            found.update(entry["path"] for entry in (entries if isinstance(entries, list) else [entries]) if entry)
+    return found
+
+
+def remove_dropped(world: World, dataset: Dataset, before: set[str]) -> None:
+    """Remove files in the server's own places that a dataset named `before`, and that no dataset names any more."""
+    dropped = before - files_of(dataset)
+    for row in world.database.rows("SELECT doc FROM datasets WHERE deleted = 0") if dropped else []:
+        dropped -= files_of(row["doc"])
+    for text in dropped:
+        path = Path(text)
+        if any(path.is_relative_to(own) for own in (world.binary_data, world.paths_prefix)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def _mag_name(mag: list[int]) -> str:
     return str(mag[0]) if len(set(mag)) == 1 else "-".join(map(str, mag))
 

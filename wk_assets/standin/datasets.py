@@ -13,9 +13,11 @@ from wk_assets.standin.dataset_store import (
     compact,
     data_store,
     editable,
+    files_of,
     may_read,
     name_mistake,
     readable,
+    remove_dropped,
     save_dataset,
 )
 from wk_assets.standin.people import (
@@ -142,13 +144,15 @@ def _change(call: Call, dataset: Dataset, body: Mapping[str, Any]) -> dict[str, 
         dataset["folderId"] = existing_folder(call.world, body["folderId"])["id"]
     if "metadata" in body:
         dataset["metadata"] = unique_metadata(body["metadata"] or [])
-    source = dataset["source"]
+    source, files = dataset["source"], files_of(dataset)
     if source is not None:
         source = _renamed(source, body)
     if body.get("dataSource") is not None:
         source = _updated_source(source or {"dataLayers": []}, body["dataSource"], call.version)
     dataset["source"] = source
     save_dataset(call.world, dataset)
+    if body.get("dataSource") is not None:
+        remove_dropped(call.world, dataset, files)
     return as_json(call, dataset)
 
 

@@ -160,13 +160,19 @@ def _attachment(
     files = list(attachment_files(location, target))
     if not files and not location.exists():
         raise NotADatasetError(f"attachment {entry.name!r} of layer {layer_name!r} is gone: {location}")
+    if not files:
+        raise PlanError(
+            f"attachment {entry.name!r} of layer {layer_name!r} is empty: {location}; servers take no empty files"
+        )
     return placed, files
 
 
 def attachment_files(location: Path, target: str) -> Iterator[UploadFile]:
-    """Yield the file of an attachment under the name `target`, or those of its folder under `target/…`; none if it is gone."""
+    """Yield the file of an attachment under the name `target`, or those of its folder under `target/…`; no empty ones."""
     if location.is_file():
-        yield UploadFile(relative_path=target, path=location, size_bytes=location.stat().st_size)
+        size = location.stat().st_size
+        if size:
+            yield UploadFile(relative_path=target, path=location, size_bytes=size)
         return
     for path in _files_below(location):
         size = path.stat().st_size
