@@ -12,6 +12,10 @@ from wk_assets.version import __version__
 _PUBLIC = {
     "AgglomerateAttachment": "wk_assets.dataset.agglomerate_attachment",
     "AgglomerateGraph": "wk_assets.operations.arrays.agglomerate_graph",
+    "Annotation": "wk_assets.annotation.annotation",
+    "AnnotationInfo": "wk_assets.annotation.annotation_info",
+    "AnnotationState": "wk_assets.annotation.annotation_info",
+    "AnnotationType": "wk_assets.annotation.annotation_info",
     "ArrayInfo": "wk_assets.storage.mag_array",
     "Attachment": "wk_assets.dataset.attachment",
     "AttachmentDataFormat": "wk_assets.properties.layer_properties",
@@ -25,6 +29,7 @@ _PUBLIC = {
     "Dataset": "wk_assets.dataset.dataset",
     "DatasetViewConfiguration": "wk_assets.properties.view_configuration",
     "Datastore": "wk_assets.dataset.datastore",
+    "Group": "wk_assets.skeleton.group",
     "Layer": "wk_assets.dataset.layer",
     "LayerCategoryType": "wk_assets.properties.category",
     "LayerViewConfiguration": "wk_assets.properties.view_configuration",
@@ -33,19 +38,24 @@ _PUBLIC = {
     "MagView": "wk_assets.dataset.mag_view",
     "MeshAttachment": "wk_assets.dataset.attachment",
     "NDBoundingBox": "wk_assets.geometry.bounding_box",
+    "Node": "wk_assets.skeleton.node",
     "NormalizedBoundingBox": "wk_assets.geometry.bounding_box",
     "Project": "wk_assets.administration.tasks",
+    "RemoteAnnotation": "wk_assets.annotation.remote_annotation",
     "RemoteFolder": "wk_assets.dataset.remote_folder",
     "SEGMENTATION_CATEGORY": "wk_assets.properties.category",
     "SamplingModes": "wk_assets.geometry.mag_ladder",
     "SegmentIndexAttachment": "wk_assets.dataset.attachment",
+    "SegmentInformation": "wk_assets.annotation.segment_information",
     "SegmentationLayer": "wk_assets.dataset.layer",
+    "Skeleton": "wk_assets.skeleton.skeleton",
     "Task": "wk_assets.administration.tasks",
     "TaskExperience": "wk_assets.administration.tasks",
     "TaskStatus": "wk_assets.administration.tasks",
     "TaskType": "wk_assets.administration.task_type",
     "Team": "wk_assets.people.members",
     "TransferMode": "wk_assets.dataset.transfer_mode",
+    "Tree": "wk_assets.skeleton.tree",
     "User": "wk_assets.people.members",
     "Vec3Int": "wk_assets.geometry.vec3_int",
     "VecInt": "wk_assets.geometry.vec3_int",
@@ -60,6 +70,10 @@ __all__ = [
     "SEGMENTATION_CATEGORY",
     "AgglomerateAttachment",
     "AgglomerateGraph",
+    "Annotation",
+    "AnnotationInfo",
+    "AnnotationState",
+    "AnnotationType",
     "ArrayInfo",
     "Attachment",
     "AttachmentDataFormat",
@@ -72,6 +86,7 @@ __all__ = [
     "Dataset",
     "DatasetViewConfiguration",
     "Datastore",
+    "Group",
     "Layer",
     "LayerCategoryType",
     "LayerViewConfiguration",
@@ -80,18 +95,23 @@ __all__ = [
     "MagView",
     "MeshAttachment",
     "NDBoundingBox",
+    "Node",
     "NormalizedBoundingBox",
     "Project",
+    "RemoteAnnotation",
     "RemoteFolder",
     "SamplingModes",
     "SegmentIndexAttachment",
+    "SegmentInformation",
     "SegmentationLayer",
+    "Skeleton",
     "Task",
     "TaskExperience",
     "TaskStatus",
     "TaskType",
     "Team",
     "TransferMode",
+    "Tree",
     "User",
     "Vec3Int",
     "VecInt",
@@ -104,6 +124,10 @@ __all__ = [
 if TYPE_CHECKING:
     from wk_assets.administration.task_type import TaskType
     from wk_assets.administration.tasks import Project, Task, TaskExperience, TaskStatus
+    from wk_assets.annotation.annotation import Annotation
+    from wk_assets.annotation.annotation_info import AnnotationInfo, AnnotationState, AnnotationType
+    from wk_assets.annotation.remote_annotation import RemoteAnnotation
+    from wk_assets.annotation.segment_information import SegmentInformation
     from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
     from wk_assets.dataset.attachment import (
         Attachment,
@@ -135,6 +159,10 @@ if TYPE_CHECKING:
         DataFormat,
     )
     from wk_assets.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
+    from wk_assets.skeleton.group import Group
+    from wk_assets.skeleton.node import Node
+    from wk_assets.skeleton.skeleton import Skeleton
+    from wk_assets.skeleton.tree import Tree
     from wk_assets.storage.mag_array import ArrayInfo, Zarr3Config
 
 

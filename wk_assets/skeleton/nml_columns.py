@@ -30,7 +30,13 @@ class Extra:
         return bool(self.additional_coordinates or self.attributes or self.elements)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Vector: TypeAlias = tuple[float, float, float]
+NodeValues: TypeAlias = tuple[
+    int, Vector, float | None, Vector | None, int | None, int | None, int | None, bool | None, int | None
+]
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """Hold one node. `position` in mag-1 voxels, integers or not; `rotation` in degrees; `time` in milliseconds."""
 
@@ -144,21 +150,25 @@ class Nodes(Sequence[Node]):
             yield from self._rows(start, start + 4096)
 
     def _rows(self, start: int, end: int) -> Iterator[Node]:
+        for row, values in enumerate(self.values(start, end), start):
+            yield Node(*values, self.extras.get(row, _NO_EXTRA))
+
+    def values(self, start: int, end: int) -> Iterator[NodeValues]:
+        """Give the fields of nodes from row `start` to before `end`, in the order of `Node`, but for the extra."""
         columns = (column[start:end].tolist() for column in self.columns())
-        for row, (node_id, position, radius, rotation, in_vp, in_mag, bit_depth, interpolation, time) in enumerate(
-            zip(*columns, strict=True), start
+        for node_id, position, radius, rotation, in_vp, in_mag, bit_depth, interpolation, time in zip(
+            *columns, strict=True
         ):
-            yield Node(
-                id=node_id,
-                position=tuple(position),
-                radius=None if radius != radius else radius,  # noqa: PLR0124  # only NaN is not equal to itself
-                rotation=None if rotation[0] != rotation[0] else tuple(rotation),  # noqa: PLR0124  # as above
-                inVp=None if in_vp == MISSING else in_vp,
-                inMag=None if in_mag == MISSING else in_mag,
-                bitDepth=None if bit_depth == MISSING else bit_depth,
-                interpolation=None if interpolation == MISSING else bool(interpolation),
-                time=None if time == MISSING else time,
-                extra=self.extras.get(row, _NO_EXTRA),
+            yield (
+                node_id,
+                tuple(position),
+                None if radius != radius else radius,  # noqa: PLR0124  # only NaN is not equal to itself
+                None if rotation[0] != rotation[0] else tuple(rotation),  # noqa: PLR0124  # as above
+                None if in_vp == MISSING else in_vp,
+                None if in_mag == MISSING else in_mag,
+                None if bit_depth == MISSING else bit_depth,
+                None if interpolation == MISSING else bool(interpolation),
+                None if time == MISSING else time,
             )
 
     def __eq__(self, other: object) -> bool:
