@@ -37,7 +37,7 @@ class Contents:
 
 def read_contents(name: str, body: bytes) -> Contents:
     """Look into an NML file or a zip with one. Refuses what is neither, and hostile XML."""
-    nml = _nml_of(name, body)
+    nml = nml_of(name, body)
     try:
         root = etree.fromstring(nml, etree.XMLParser(resolve_entities=False, no_network=True))
     except etree.XMLSyntaxError as error:
@@ -65,7 +65,8 @@ def read_contents(name: str, body: bytes) -> Contents:
     )
 
 
-def _nml_of(name: str, body: bytes) -> bytes:
+def nml_of(name: str, body: bytes) -> bytes:
+    """Return the NML of an annotation's file, bare or in a zip."""
     if not zipfile.is_zipfile(io.BytesIO(body)):
         return body
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -138,7 +139,7 @@ def _add(parent: Any, name: str, attributes: dict[str, Any]) -> None:
 
 def without_volume_data(contents_name: str, body: bytes) -> tuple[str, bytes]:
     """Return the NML alone of a file."""
-    return contents_name.rsplit(".", 1)[0] + ".nml", _nml_of(contents_name, body)
+    return contents_name.rsplit(".", 1)[0] + ".nml", nml_of(contents_name, body)
 
 
 def as_downloaded(body: bytes, *, told: dict[str, str], experiment: dict[str, str]) -> bytes:

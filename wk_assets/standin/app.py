@@ -27,6 +27,7 @@ from wk_assets.standin import (
     datasets,
     faults,
     pages,
+    painted,
     path_uploads,
     people,
     projects,
@@ -44,7 +45,8 @@ from wk_assets.standin.world import Settings, World
 _PATH = re.compile(r"/(?P<server>api|data|tracings|_standin)(?:/v(?P<version>\d+))?(?P<rest>/.*)?$")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _MODULES = (
-    system, people, datasets, composing, path_uploads, projects, tasks, annotations, times, uploads, voxels, control, pages,
+    system, people, datasets, composing, path_uploads, projects, tasks, annotations, times, uploads, voxels, painted,
+    control, pages,
 )  # fmt: skip
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.responses import FileResponse, Response
 
 from wk_assets.errors import WkAssetsError
 from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
+from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.properties.dataset_properties import DatasetProperties
 from wk_assets.properties.layer_properties import LayerProperties, MagViewProperties
-from wk_assets.standin.annotation_store import may_see, stored_annotation
 from wk_assets.standin.call import Call, Routes
 from wk_assets.standin.data_sources import enveloped
 from wk_assets.standin.dataset_store import Dataset, may_read, shared_by, stored_dataset
@@ -29,6 +30,7 @@ from wk_assets.storage.properties_file import array_location
 
 routes = Routes()
 _CHUNK = 32
+_REMOTE_TIMEOUT_SECONDS = 60.0
 _PROPERTIES = "datasource-properties.json"
 
 
@@ -58,7 +60,8 @@ def layer_properties(dataset: Dataset, name: str) -> LayerProperties:
     raise not_found("Layer", name)
 
 
-def _mag_view(layer: LayerProperties, name: str) -> MagViewProperties:
+def mag_view(layer: LayerProperties, name: str) -> MagViewProperties:
+    """Return the description of a mag of a layer."""
     try:
         wanted = Mag(name)
     except WkAssetsError as error:
@@ -70,16 +73,29 @@ def _mag_view(layer: LayerProperties, name: str) -> MagViewProperties:
 
 
 def layer_array(dataset: Dataset, layer: LayerProperties, view: MagViewProperties) -> MagArray:
-    """Open the array of a mag."""
+    """Open the array of a mag, on this disk or behind http(s)."""
     path = array_location(Path(dataset["root"]), layer.name, view.mag, view.path)
     if path is None:
-        raise Refusal(f"{view.path} lies elsewhere; the stand-in reads local arrays only.")
+        return _remote_array(str(view.path), layer, view)
     return open_mag_array(
         path,
         data_format=layer.data_format,
         axis_order=view.axis_order,
         additional_axes=layer.additional_axes or (),
         read_only=True,
+    )
+
+
+def _remote_array(url: str, layer: LayerProperties, view: MagViewProperties) -> MagArray:
+    if not url.startswith(("http://", "https://")):
+        raise Refusal(f"{url} lies elsewhere; the stand-in reads arrays on its disk and behind http(s) only.")
+    # here, not above: it takes a library that is slow to import, and few stand-ins need it
+    from wk_assets.storage.remote_array import RemoteArray, RemoteReading
+
+    reading = RemoteReading(timeout_seconds=_REMOTE_TIMEOUT_SECONDS, attempts=2)
+    axes = layer.additional_axes or ()
+    return RemoteArray.open(
+        url, data_format=layer.data_format, axis_order=view.axis_order, additional_axes=axes, reading=reading
     )
 
 
@@ -94,12 +110,40 @@ def whole_channels(array: MagArray, box_in_mag: BoundingBox) -> NormalizedBoundi
     return NormalizedBoundingBox(corner, size, whole.axes)
 
 
+class Voxels:
+    """Read the layers of a dataset as they are served: shape (c, x, y, z), zeros where nothing is stored."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The data source that says which layers there are."""
+        source: dict[str, Any] = self.dataset["source"]
+        return source
+
+    def layer(self, name: str) -> LayerProperties:
+        """Return the description of a layer."""
+        return layer_properties({**self.dataset, "source": self.source}, name)
+
+    def form(self, layer: LayerProperties, view: MagViewProperties) -> tuple[np.dtype[Any], int]:
+        """Return the type of a mag's voxels, and how many channels it has."""
+        info = layer_array(self.dataset, layer, view).info
+        return np.dtype(info.voxel_type), info.num_channels
+
+    def read(self, layer: LayerProperties, view: MagViewProperties, box_in_mag: BoundingBox) -> NDArray[Any]:
+        """Return the voxels of a box."""
+        array = layer_array(self.dataset, layer, view)
+        voxels = array.read_box(whole_channels(array, box_in_mag))
+        return voxels.reshape(voxels.shape[-4:])
+
+
 @routes.on("data", "GET", "/datasets/:id/layers/:layer/data", secured=False)
 def raw_box(call: Call) -> Any:
     """Return the voxels of a box as raw bytes, Fortran order of (c, x, y, z), little-endian."""
     dataset = opened(call, call.parts["id"])
     layer = layer_properties(dataset, call.parts["layer"])
-    view = _mag_view(layer, call.required("mag"))
+    view = mag_view(layer, call.required("mag"))
     corner = tuple(int(call.required(axis)) for axis in "xyz")
     size = tuple(int(call.required(name)) for name in ("width", "height", "depth"))
     if min(size) < 1:
@@ -108,9 +152,7 @@ def raw_box(call: Call) -> Any:
         tuple(value // factor for value, factor in zip(corner, view.mag.to_vec3_int(), strict=True)),
         size,
     )
-    array = layer_array(dataset, layer, view)
-    voxels = array.read_box(whole_channels(array, box))
-    voxels = voxels.reshape(voxels.shape[-4:])
+    voxels = Voxels(dataset).read(layer, view, box)
     body = voxels.astype(voxels.dtype.newbyteorder("<"), copy=False).tobytes(order="F")
     return Response(body, media_type="application/octet-stream", headers={"MISSING-BUCKETS": "[]"})
 
@@ -118,8 +160,8 @@ def raw_box(call: Call) -> Any:
 # ---------------------------------------------------------------------- the streamed view
 
 
-def _streamed_properties(call: Call, dataset: Dataset) -> dict[str, Any]:
-    source = enveloped(dataset["source"], call.version)
+def _streamed_properties(call: Call, voxels: Voxels) -> dict[str, Any]:
+    source = enveloped(voxels.source, call.version)
     layers = []
     for layer in source["dataLayers"]:
         mags = [
@@ -131,64 +173,53 @@ def _streamed_properties(call: Call, dataset: Dataset) -> dict[str, Any]:
             for mag in layer["mags"]
         ]
         layers.append({**layer, "dataFormat": "zarr", "mags": mags})
-    return {**source, "id": {"name": dataset["directoryName"], "team": ""}, "dataLayers": layers}
+    return {**source, "id": {"name": voxels.dataset["directoryName"], "team": ""}, "dataLayers": layers}
 
 
-def _stream(call: Call, dataset: Dataset, path: str) -> Any:
+def stream_of(call: Call, voxels: Voxels, path: str) -> Any:
+    """Serve a file of the streamed view."""
     parts = path.strip("/").split("/")
     name = parts[-1]
     if parts == [_PROPERTIES]:
-        return _streamed_properties(call, dataset)
+        return _streamed_properties(call, voxels)
     if name == ".zgroup" and len(parts) <= 2:
         return {"zarr_format": 2}
     if len(parts) == 2 and name == ".zattrs":
         return {}
     if len(parts) != 3:
         raise not_found("File", path)
-    layer = layer_properties(dataset, parts[0])
-    view = _mag_view(layer, parts[1])
-    array = layer_array(dataset, layer, view)
-    box = layer.bounding_box.align_with_mag(view.mag, ceil=True).in_mag(view.mag)
-    end = box.bottomright_xyz
-    channels = array.info.num_channels
+    layer = voxels.layer(parts[0])
+    view = mag_view(layer, parts[1])
+    end = layer.bounding_box.align_with_mag(view.mag, ceil=True).in_mag(view.mag).bottomright_xyz
     if name == ".zarray":
+        dtype, channels = voxels.form(layer, view)
         return {
-            "dtype": np.dtype(array.info.voxel_type).newbyteorder("<").str, "fill_value": 0, "zarr_format": 2,
+            "dtype": dtype.newbyteorder("<").str, "fill_value": 0, "zarr_format": 2,
             "order": "F", "chunks": [channels, _CHUNK, _CHUNK, _CHUNK], "compressor": None, "filters": None,
             "shape": [channels, *end], "dimension_separator": ".",
         }  # fmt: skip
     if name == ".zattrs":
         return {}
+    corner = _corner_of_chunk(name, end)
+    chunk = voxels.read(layer, view, BoundingBox(corner, (_CHUNK, _CHUNK, _CHUNK)))
+    return chunk.astype(chunk.dtype.newbyteorder("<"), copy=False).tobytes(order="F")
+
+
+def _corner_of_chunk(name: str, end: Vec3Int) -> tuple[int, ...]:
     try:
         cell = [int(part) for part in name.split(".")]
     except ValueError as error:
-        raise not_found("File", path) from error
-    if (
-        len(cell) != 4
-        or min(cell) < 0
-        or cell[0] != 0
-        or any(c * _CHUNK >= e for c, e in zip(cell[1:], end, strict=True))
-    ):
+        raise not_found("File", name) from error
+    inside = len(cell) == 4 and min(cell) >= 0 and cell[0] == 0
+    if not inside or any(c * _CHUNK >= e for c, e in zip(cell[1:], end, strict=True)):
         raise not_found("Chunk", name)
-    corner = tuple(one * _CHUNK for one in cell[1:])
-    voxels = array.read_box(whole_channels(array, BoundingBox(corner, (_CHUNK, _CHUNK, _CHUNK))))
-    voxels = voxels.reshape(voxels.shape[-4:])
-    return voxels.astype(voxels.dtype.newbyteorder("<"), copy=False).tobytes(order="F")
+    return tuple(one * _CHUNK for one in cell[1:])
 
 
 @routes.on("data", "GET", "/zarr/:id/*path", secured=False)
 def stream(call: Call) -> Any:
     """Serve a dataset as Zarr v2."""
-    return _stream(call, opened(call, call.parts["id"]), call.parts["path"])
-
-
-@routes.on("data", "GET", "/annotations/zarr/:id/*path", secured=False)
-def stream_annotation(call: Call) -> Any:
-    """Serve the dataset of an annotation as Zarr v2. What was painted is not merged in."""
-    annotation = stored_annotation(call.world, call.parts["id"])
-    if not may_see(call.world, call.user or user_of_token(call.world, call.query.get("token")), annotation):
-        raise store_denied(f"read annotation {annotation['id']}")
-    return _stream(call, stored_dataset(call.world, annotation["dataset"]), call.parts["path"])
+    return stream_of(call, Voxels(opened(call, call.parts["id"])), call.parts["path"])
 
 
 # ---------------------------------------------------------------------- stored files
@@ -220,7 +251,7 @@ def proxied_mag(call: Call) -> Any:
     """Serve a file of a mag."""
     dataset = opened(call, call.parts["id"])
     layer = layer_properties(dataset, call.parts["layer"])
-    view = _mag_view(layer, call.parts["mag"])
+    view = mag_view(layer, call.parts["mag"])
     location = array_location(Path(dataset["root"]), layer.name, view.mag, view.path)
     if location is None:
         raise not_found("File", call.parts["path"])
