@@ -6,20 +6,21 @@
     Dataset.open("path").get_layer("em").get_finest_mag().read((64, 64, 64), absolute_offset=(100, 100, 0))
 
 Names are those of the WEBKNOSSOS Python library's reference, so that scripts feel at home. Its parts: `opened_dataset`,
-`layer_adding`, `layer_copying`, `image_import`.
+`layer_adding`, `layer_copying`, `image_import`, `uploading`.
 """
 
 from concurrent.futures import Executor
 
 from wk_assets.dataset.image_import import ImageImport
 from wk_assets.dataset.remote_doors import RemoteDoors
+from wk_assets.dataset.uploading import DatasetUploading
 from wk_assets.errors import ReadOnlyError
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.mag_ladder import SamplingMode
 from wk_assets.storage.mag_array import Zarr3Config
 
 
-class Dataset(ImageImport, RemoteDoors):
+class Dataset(ImageImport, RemoteDoors, DatasetUploading):
     """Make a dataset, or open one with `Dataset.open`, and change it (parameters: see `OpenedDataset`)."""
 
     def compress(self, *, executor: Executor | None = None) -> None:
