@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from wk_assets import __version__
+from wk_assets.cli.annotations import annotations
 from wk_assets.cli.backup import backup, restore
 from wk_assets.cli.check import check
 from wk_assets.cli.check_equality import check_equality
@@ -25,11 +26,15 @@ from wk_assets.cli.export import export, export_as_tiff
 from wk_assets.cli.info import info
 from wk_assets.cli.ingest import ingest
 from wk_assets.cli.init import init
+from wk_assets.cli.merge_fallback import merge_fallback
 from wk_assets.cli.plan import plan
+from wk_assets.cli.projects import projects
+from wk_assets.cli.publish import publish
 from wk_assets.cli.rewrite import compress, copy_dataset
 from wk_assets.cli.screen import complain, remark
 from wk_assets.cli.standin import standin
 from wk_assets.cli.status import status
+from wk_assets.cli.tasks import tasks
 from wk_assets.cli.ui import ui
 from wk_assets.cli.upload import upload
 from wk_assets.cli.upsample import upsample
@@ -37,7 +42,7 @@ from wk_assets.cli.verify import verify
 from wk_assets.errors import WkAssetsError
 
 DEBUG_VARIABLE = "WK_ASSETS_DEBUG"
-_SET_UP, _WORK, _LOOK = "Set up", "Make datasets", "Look"
+_SET_UP, _WORK, _PEOPLE, _LOOK = "Set up", "Make datasets", "Work of people", "Look"
 
 
 class ErrorReportingGroup(TyperGroup):
@@ -126,7 +131,12 @@ app.command("copy-dataset", rich_help_panel=_WORK)(copy_dataset)
 app.command(rich_help_panel=_WORK)(export)
 app.command("export-as-tiff", rich_help_panel=_WORK)(export_as_tiff)
 app.command(rich_help_panel=_WORK)(upload)
+app.command(rich_help_panel=_WORK)(publish)
+app.command("merge-fallback", rich_help_panel=_WORK)(merge_fallback)
+app.add_typer(annotations, rich_help_panel=_PEOPLE)
 app.command(rich_help_panel=_WORK)(download)
+app.add_typer(tasks, rich_help_panel=_PEOPLE)
+app.command(rich_help_panel=_PEOPLE)(projects)
 app.command(rich_help_panel=_LOOK)(info)
 app.command("check-equality", rich_help_panel=_LOOK)(check_equality)
 app.command(rich_help_panel=_LOOK)(verify)
