@@ -11,14 +11,16 @@ import dagster as dg
 
 from resources.compute import ComputeResource
 from resources.facility import FacilityResource
+from resources.notification import NotificationResource
 from resources.storage import StorageResource
 from resources.webknossos import WebknossosResource
 from resources.webserver import WEBSERVER_VARIABLE, WebserverResource
 from sensors.acquisitions import acquisitions
+from sensors.annotations import active_campaigns, annotation_sensor, hourly_progress
 from sensors.automation import automation
 from sensors.inbox_scan import hourly_inbox_scan, nightly_inbox_scan
 from sensors.integrity import integrity_schedules
-from wk_assets.assets.graph import asset_graph
+from wk_assets.assets.graph import asset_graph, campaign_graph
 from wk_assets.assets.integrity import integrity_checks
 from wk_assets.facility.configuration import configuration_path
 from wk_assets.facility.publishing_request import publishing_by_dataset
@@ -33,11 +35,17 @@ def defs() -> dg.Definitions:
     entries = facility.catalogue().survey().entries.values()
     publishing = publishing_by_dataset(configuration, entries)
     integrity = integrity_checks(entries)
+    campaigns = active_campaigns(configuration)
     return dg.Definitions(
-        assets=asset_graph(entries, publishing),
+        assets=[*asset_graph(entries, publishing), *campaign_graph(campaigns, publishing)],
         asset_checks=integrity,
-        sensors=[acquisitions, automation],
-        schedules=[hourly_inbox_scan, nightly_inbox_scan, *integrity_schedules(integrity)],
+        sensors=[acquisitions, automation, *([annotation_sensor(campaigns)] if campaigns else [])],
+        schedules=[
+            hourly_inbox_scan,
+            nightly_inbox_scan,
+            *integrity_schedules(integrity),
+            *([hourly_progress] if campaigns else []),
+        ],
         resources={
             "facility": facility,
             "storage": StorageResource(
@@ -47,6 +55,7 @@ def defs() -> dg.Definitions:
             ),
             "compute": ComputeResource(threads=compute.threads, memory_bytes=compute.memory_bytes),
             "webserver": WebserverResource(address=os.environ.get(WEBSERVER_VARIABLE, "")),
+            **({"notification": NotificationResource()} if campaigns else {}),
             **({"webknossos": WebknossosResource.of(configuration)} if configuration.webknossos.url else {}),
         },
         # One process per run, and threads in it: a process per step would pay for a new interpreter each time.
