@@ -16,7 +16,7 @@ from resources.facility import FacilityResource
 from sensors.cursor import Cursor
 from sensors.decision import decide
 from sensors.watch import look, run_request
-from wk_assets.assets.keys import DatasetAsset, build, group_name
+from wk_assets.assets.keys import DatasetAsset, build, group_name, published_key
 from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import FILE_NAME, Configuration
 
@@ -54,6 +54,16 @@ def make_dataset(entry: CatalogueEntry, instance: dg.DagsterInstance) -> RunRepo
     """Run everything of one dataset: its mags, layers, checks, and the commit."""
     chosen = dg.AssetSelection.groups(group_name(entry.dataset)).materializable()
     return _run(f"make {entry.dataset}", instance, run_config={}, selection=chosen, tags={})
+
+
+def publish_dataset(entry: CatalogueEntry, instance: dg.DagsterInstance) -> RunReport:
+    """Run the publication of one dataset alone."""
+    return _run(f"publish {entry.dataset}", instance, run_config={}, selection=[published_key(entry.dataset)], tags={})
+
+
+def is_published(entry: CatalogueEntry, instance: dg.DagsterInstance) -> bool:
+    """Say whether Dagster knows of a publication of the dataset."""
+    return instance.get_latest_materialization_event(published_key(entry.dataset)) is not None
 
 
 def is_made(entry: CatalogueEntry, instance: dg.DagsterInstance) -> bool:

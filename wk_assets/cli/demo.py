@@ -4,6 +4,7 @@ The home is laid out in `demo_home`, the runs are `dagster_runs`; this is the st
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,12 @@ def demo(
         return
     laid_out = lay_out_demo(home.absolute())
     remark(f"{'laid out' if laid_out.created else 'found'} the watch folders of two instruments in {home / 'inbox'}")
-    configuration, entries, reports = _run(home)
+    from wk_assets.cli.demo_server import demo_server
+    from wk_assets.facility.configuration import FILE_NAME, load_configuration
+
+    configuration = load_configuration(home.absolute() / FILE_NAME)
+    with demo_server(configuration):
+        entries, reports = _run(configuration)
     failed = [report for report in reports if not report.success]
     for report in failed:
         complain(f"{report.title} failed (run {report.run_id[:8]}): {'; '.join(report.problems) or 'see the UI'}")
@@ -49,43 +55,65 @@ def demo(
         raise typer.Exit(ExitCode.FINDINGS)
     from wk_assets.operations.checks.inspect_dataset import inspect_dataset
 
+    links = _links(configuration, entries)
     datasets = [inspect_dataset(configuration.storage_root / entry.dataset) for entry in entries]
     seconds = time.monotonic() - started
     if as_json:
-        show_json(_document(configuration, datasets, reports, seconds))
+        show_json(_document(configuration, datasets, reports, links, seconds))
     else:
-        _show(home, datasets, reports, seconds)
+        _show(home, datasets, reports, links, seconds)
 
 
-def _run(home: Path) -> "tuple[Configuration, tuple[CatalogueEntry, ...], list[RunReport]]":
-    """Register and make what is not there yet; give what is in the catalogue then, and how the runs went."""
+def _run(configuration: "Configuration") -> "tuple[tuple[CatalogueEntry, ...], list[RunReport]]":
+    """Register, make and publish what is not there yet; give what is in the catalogue then, and how the runs went."""
     from wk_assets.cli.dagster_home import dagster_environment, enter, prepare_dagster_home
     from wk_assets.facility.catalogue import Catalogue
-    from wk_assets.facility.configuration import FILE_NAME, load_configuration
     from wk_assets.facility.ingest import plan_ingest
 
-    configuration = load_configuration(home.absolute() / FILE_NAME)
     prepare_dagster_home(configuration)
     enter(dagster_environment(configuration))
     remark("starting Dagster in this process")
     # Imported after the environment is set, and late: it takes seconds.
     import dagster as dg
 
-    from wk_assets.cli.dagster_runs import is_made, make_dataset, register_finished
+    from wk_assets.cli.dagster_runs import is_made, is_published, make_dataset, publish_dataset, register_finished
 
-    reports = []
+    reports: list[RunReport] = []
+
+    def told(report: "RunReport") -> None:
+        reports.append(report)
+        _tell(report)
+
     with dg.DagsterInstance.get() as instance:
         for report in register_finished(configuration, instance):
-            reports.append(report)
-            _tell(report)
+            told(report)
         entries = Catalogue(configuration.catalogue_folder).active()
         for entry in entries:
             planned = plan_ingest(configuration, entry, configuration.compute())
             if not (planned.up_to_date and is_made(entry, instance)):
-                report = make_dataset(entry, instance)
-                reports.append(report)
-                _tell(report)
-    return configuration, entries, reports
+                told(make_dataset(entry, instance))  # publishes it too, as one group of assets
+            elif _lacks(configuration, entry) or (
+                _is_wanted(configuration, entry) and not is_published(entry, instance)
+            ):
+                told(publish_dataset(entry, instance))
+    return entries, reports
+
+
+def _is_wanted(configuration: "Configuration", entry: "CatalogueEntry") -> bool:
+    from wk_assets.facility.publishing_request import publishing_of
+
+    return publishing_of(configuration, entry) is not None
+
+
+def _lacks(configuration: "Configuration", entry: "CatalogueEntry") -> bool:
+    """Ask the server whether it lacks something of a dataset that is to be there."""
+    from wk_assets.facility.publishing_request import publish_request, server_of
+    from wk_assets.operations.transfer.publish_dataset import plan_publish
+    from wk_assets.operations.transfer.publish_plan import Way
+
+    if not _is_wanted(configuration, entry):
+        return False
+    return plan_publish(publish_request(configuration, entry), server_of(configuration)).way is not Way.NOTHING
 
 
 def _tell(report: "RunReport") -> None:
@@ -93,7 +121,22 @@ def _tell(report: "RunReport") -> None:
     remark(f"{report.title}: {outcome} in {seconds_text(report.seconds)} (run {report.run_id[:8]})")
 
 
-def _show(home: Path, datasets: "list[DatasetReport]", reports: "list[RunReport]", seconds: float) -> None:
+def _links(configuration: "Configuration", entries: "tuple[CatalogueEntry, ...]") -> dict[str, str]:
+    """Give the address of each published dataset."""
+    from wk_assets.facility.publishing import Publications
+
+    publications = Publications(configuration.publications_folder)
+    found = ((entry.dataset, publications.get(entry.dataset)) for entry in entries)
+    return {dataset: record.url for dataset, record in found if record is not None}
+
+
+def _show(
+    home: Path,
+    datasets: "list[DatasetReport]",
+    reports: "list[RunReport]",
+    links: Mapping[str, str],
+    seconds: float,
+) -> None:
     show_table(
         ("dataset", "layer", "type", "voxels x, y, z", "mags", "stored", "raw"),
         [
@@ -127,10 +170,16 @@ def _show(home: Path, datasets: "list[DatasetReport]", reports: "list[RunReport]
         say(f"there are {total}")
     say("the size of the tomogram's voxels is assumed for the demo: its source names no unit")
     say(f"see the lineage, previews and checks: {_ui_command(home)}")
+    for dataset, url in links.items():
+        say(f"published {dataset}: {url} (while `{_ui_command(home)}` runs, on a stand-in for WEBKNOSSOS)")
 
 
 def _document(
-    configuration: "Configuration", datasets: "list[DatasetReport]", reports: "list[RunReport]", seconds: float
+    configuration: "Configuration",
+    datasets: "list[DatasetReport]",
+    reports: "list[RunReport]",
+    links: Mapping[str, str],
+    seconds: float,
 ) -> dict[str, Any]:
     return {
         "home": str(configuration.home),
@@ -144,6 +193,7 @@ def _document(
         "mags": _mags(datasets),
         "stored_bytes": _stored(datasets),
         "datasets": [report.to_json() for report in datasets],
+        "links": dict(links),
     }
 
 

@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from wk_assets.cli.demo_server import DEMO_TOKEN_VARIABLE, choose_port
 from wk_assets.errors import MissingSliceError
 from wk_assets.storage.durable import write_atomically
 
@@ -26,6 +27,9 @@ storage: {{root: datasets, layout: ome, minimum_free: 200 MiB}}
 compute: {{threads: auto, memory: 1 GiB}}
 previews: {{url: "{PREVIEW_ADDRESS}"}}   # `wk-assets ui` serves <home>/previews here
 
+# A stand-in for WEBKNOSSOS that `wk-assets demo` and `wk-assets ui` run, with everything in <home>/standin.
+webknossos: {{url: "http://127.0.0.1:PORT", token_variable: {DEMO_TOKEN_VARIABLE}, lineage_url: "http://127.0.0.1:3000"}}
+
 instruments:
   # A confocal microscope leaves one TIFF per slice, an analysis its labels as one multipage TIFF, and a marker last.
   - name: confocal
@@ -36,6 +40,7 @@ instruments:
     layers:
       - {{name: nuclei, category: color, files: "nuclei_z*.tif", expected_slices: 60}}
       - {{name: nuclei_labels, category: segmentation, files: "nuclei_labels.tif", axes: zyx}}
+    publish: {{folder: demo/confocal, teams: [annotators], tags: [confocal, demo]}}
 
   # An electron microscope's reconstruction: one multipage TIFF of float32, and a marker.
   - name: cryo_tem
@@ -75,7 +80,7 @@ def lay_out_demo(home: Path) -> DemoHome:
     file = home / FILE_NAME
     if not file.exists():
         home.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, CONFIGURATION.encode())
+        write_atomically(file, CONFIGURATION.replace("PORT", str(choose_port(home))).encode())
         created = True
     for folder, write in (("confocal/nuclei_3d", _write_nuclei), ("cryo_tem/tomogram", _write_tomogram)):
         acquisition = home / "inbox" / folder

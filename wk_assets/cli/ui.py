@@ -19,6 +19,7 @@ def ui(
 ) -> None:
     """Open the Dagster UI on a home: lineage, previews, checks; sensors watch the instruments. Ctrl-C ends it."""
     from wk_assets.cli.dagster_home import prepare_dagster_home
+    from wk_assets.cli.demo_server import demo_server
     from wk_assets.cli.ui_processes import UiProcesses, preview_port
 
     configuration = configuration_of(home)
@@ -39,7 +40,10 @@ def ui(
 
             webbrowser.open(f"{processes.address}/asset-groups")
 
-    code = processes.run(ready)
+    with demo_server(configuration) as server:
+        if server is not None:
+            remark(f"the demo's stand-in for WEBKNOSSOS listens at {server}")
+        code = processes.run(ready)
     if code:
         raise typer.Exit(1)
 
