@@ -21,11 +21,13 @@ from starlette.types import Receive, Scope, Send
 
 from wk_assets.errors import WkAssetsError
 from wk_assets.standin import (
+    agglomerate_files,
     annotations,
     composing,
     control,
     datasets,
     faults,
+    meshes,
     pages,
     painted,
     path_uploads,
@@ -46,7 +48,7 @@ _PATH = re.compile(r"/(?P<server>api|data|tracings|_standin)(?:/v(?P<version>\d+
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _MODULES = (
     system, people, datasets, composing, path_uploads, projects, tasks, annotations, times, uploads, voxels, painted,
-    control, pages,
+    agglomerate_files, meshes, control, pages,
 )  # fmt: skip
 
 
