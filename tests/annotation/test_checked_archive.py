@@ -149,7 +149,10 @@ def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
         ({}, "holds no NML file at its top; this is no annotation"),
         ({"folder/a.nml": nml_text()}, "holds no NML file at its top; it holds folder/a.nml"),
         ({"a.zip": b""}, "holds a.zip: unpack it and load what is inside"),
-        ({"a.nml": nml_text(), "b.nml": nml_text()}, r"holds 2 NML files \(a.nml, b.nml\): these are several annotations"),
+        (
+            {"a.nml": nml_text(), "b.nml": nml_text()},
+            r"holds 2 NML files \(a.nml, b.nml\): these are several annotations",
+        ),
         ({"a.nml": nml_text(VOLUME)}, "'data_Volume.zip', and there is no such entry"),
         ({"a.nml": nml_text('<volume id="0" location="../x"/>')}, "'../x', and there is no such entry"),
     ],

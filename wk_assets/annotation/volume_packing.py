@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.core.array_spec import ArrayConfig
+from zarr.core.metadata import ArrayV3Metadata
+from zarr.storage import MemoryStore, StorePath
 
 from wk_assets.annotation.volume_data import LAYER_NAME
 from wk_assets.dataset.dataset import Dataset
@@ -189,11 +192,11 @@ def _chunk_of_zeros(metadata: Path) -> bytes:
     from wk_assets.storage.plain_zarr3_json import in_todays_words
 
     store: dict[str, Any] = {}
-    memory = zarr.storage.MemoryStore(store)
-    store["zarr.json"] = zarr.core.buffer.cpu.Buffer.from_bytes(json.dumps(in_todays_words(document)).encode())
-    array = zarr.open_array(memory, mode="r+", config={"write_empty_chunks": True})
+    place = StorePath(MemoryStore(store))
+    config = ArrayConfig(order="C", write_empty_chunks=True)
+    array = zarr.Array(zarr.AsyncArray(ArrayV3Metadata.from_dict(in_todays_words(document)), place, config))
     array[...] = np.zeros(array.shape, array.dtype)
-    chunks = [value for name, value in store.items() if name != "zarr.json"]
+    chunks = list(store.values())
     if len(chunks) != 1:
         raise StorageError(f"{metadata}: a chunk of zeros was encoded as {len(chunks)} files, not one")
     return bytes(chunks[0].to_bytes())
