@@ -12,6 +12,7 @@ from wk_assets.version import __version__
 _PUBLIC = {
     "AgglomerateAttachment": "wk_assets.dataset.agglomerate_attachment",
     "AgglomerateGraph": "wk_assets.operations.arrays.agglomerate_graph",
+    "AiModelCategory": "wk_assets.dataset.remote_ai_model",
     "Annotation": "wk_assets.annotation.annotation",
     "AnnotationInfo": "wk_assets.annotation.annotation_info",
     "AnnotationState": "wk_assets.annotation.annotation_info",
@@ -32,6 +33,7 @@ _PUBLIC = {
     "Group": "wk_assets.skeleton.group",
     "Layer": "wk_assets.dataset.layer",
     "LayerCategoryType": "wk_assets.properties.category",
+    "LayerToLink": "wk_assets.dataset.layer_to_link",
     "LayerViewConfiguration": "wk_assets.properties.view_configuration",
     "LengthUnit": "wk_assets.geometry.length_unit",
     "Mag": "wk_assets.geometry.mag",
@@ -41,7 +43,9 @@ _PUBLIC = {
     "Node": "wk_assets.skeleton.node",
     "NormalizedBoundingBox": "wk_assets.geometry.bounding_box",
     "Project": "wk_assets.administration.tasks",
+    "RemoteAiModel": "wk_assets.dataset.remote_ai_model",
     "RemoteAnnotation": "wk_assets.annotation.remote_annotation",
+    "RemoteAttachments": "wk_assets.dataset.remote_attachments",
     "RemoteFolder": "wk_assets.dataset.remote_folder",
     "SEGMENTATION_CATEGORY": "wk_assets.properties.category",
     "SamplingModes": "wk_assets.geometry.mag_ladder",
@@ -70,6 +74,7 @@ __all__ = [
     "SEGMENTATION_CATEGORY",
     "AgglomerateAttachment",
     "AgglomerateGraph",
+    "AiModelCategory",
     "Annotation",
     "AnnotationInfo",
     "AnnotationState",
@@ -89,6 +94,7 @@ __all__ = [
     "Group",
     "Layer",
     "LayerCategoryType",
+    "LayerToLink",
     "LayerViewConfiguration",
     "LengthUnit",
     "Mag",
@@ -98,7 +104,9 @@ __all__ = [
     "Node",
     "NormalizedBoundingBox",
     "Project",
+    "RemoteAiModel",
     "RemoteAnnotation",
+    "RemoteAttachments",
     "RemoteFolder",
     "SamplingModes",
     "SegmentIndexAttachment",
@@ -140,7 +148,10 @@ if TYPE_CHECKING:
     from wk_assets.dataset.dataset import Dataset
     from wk_assets.dataset.datastore import Datastore
     from wk_assets.dataset.layer import Layer, SegmentationLayer
+    from wk_assets.dataset.layer_to_link import LayerToLink
     from wk_assets.dataset.mag_view import MagView
+    from wk_assets.dataset.remote_ai_model import AiModelCategory, RemoteAiModel
+    from wk_assets.dataset.remote_attachments import RemoteAttachments
     from wk_assets.dataset.remote_folder import RemoteFolder
     from wk_assets.dataset.transfer_mode import TransferMode
     from wk_assets.dataset.view import View
