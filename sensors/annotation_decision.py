@@ -8,7 +8,7 @@ Nothing is asked, read or requested here: `annotation_watch` asks, `annotations`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -67,10 +67,10 @@ class Observation:
     now: float
     campaigns: Mapping[str, WatchedCampaign]
     seen: tuple[Seen, ...] = ()
-    looked_through: Mapping[str, KnownWork] = MappingProxyType({})
+    looked_through: Mapping[str, KnownWork] = field(default_factory=lambda: MappingProxyType({}))
     full_look: FullLook | None = None
     full_look_ended: bool = False
-    requested: Mapping[str, str] = MappingProxyType({})
+    requested: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     problem: str | None = None
 
 

@@ -1,6 +1,7 @@
 """How far all campaigns are, as an asset: tables of work and people, and a check that speaks up when the work has stopped."""
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 import dagster as dg
@@ -38,14 +39,14 @@ def progress(
     config: ProgressConfig,
     facility: FacilityResource,
     notification: NotificationResource,
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Report, and tell people once when a campaign has become quiet."""
     with failures(context):
         work = campaign_work(facility.configuration())
         quiet = quiet_campaigns(work, time.time(), config.quiet_days)
         if quiet and _told_last(context) != _names(quiet):
             notification.tell("Work on campaigns has stopped", "\n".join(quiet), context.log.warning)
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata={
                 "campaigns": frame(campaigns_table(work)),
                 "people": frame(people_table(kept for one in work for kept in one.home.values())),
