@@ -19,6 +19,7 @@ from wk_assets.facility.campaign_work import RandomWork, Triple
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.vec3_int import Vec3Int
 
+# Voxels per edge of what is read at once. It orders the voxels of a mask, so other blocks would give other places.
 BLOCK_VOXELS = 128
 _TRIES_PER_BOX = 200
 _BATCH = 4096

@@ -1,5 +1,7 @@
 """The commented wk_assets.yaml that `wk-assets init` writes. Text only; a test loads it."""
 
+from wk_assets.facility.campaign_template import CAMPAIGN_TEMPLATE
+
 _TEMPLATE = """\
 # wk-assets: what this facility has, and what becomes of it. Check it with `wk-assets check`.
 # Paths start at the folder of this file. Sizes are written like 5 GiB or 500 MB.
@@ -84,4 +86,4 @@ instruments:
 
 def configuration_template() -> str:
     """Give the text of a commented file; it loads as it is."""
-    return _TEMPLATE
+    return _TEMPLATE + CAMPAIGN_TEMPLATE
