@@ -1,15 +1,18 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import tifffile
 
 from tests.cli.conftest import Command
 from wk_assets.cli.demo_home import MARKER, lay_out_demo, sample_images
+from wk_assets.cli.demo_server import DEMO_TOKEN_VARIABLE, demo_server
 from wk_assets.cli.exit_codes import ExitCode
 from wk_assets.facility.acquisitions import scan_instrument
 from wk_assets.facility.configuration import load_configuration
@@ -74,9 +77,20 @@ def _demo(home: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def _assert_a_page_shows_it(home: Path, link: str) -> None:
+    """Follow the link while the demo's server runs, as `wk-assets ui` runs it: a page with a picture of each layer."""
+    with demo_server(load_configuration(home)):
+        page = httpx.get(link, trust_env=False).text
+        pictures = re.findall("<img alt='[^']*' src='([^']*)'", page)
+        assert len(pictures) == 2
+        base = link.partition("/datasets/")[0]
+        assert all(httpx.get(f"{base}{one}", trust_env=False).content.startswith(b"\x89PNG") for one in pictures)
+
+
 @pytest.mark.slow
-def test_the_demo_makes_datasets_and_a_second_one_does_no_work(tmp_path: Path) -> None:
+def test_the_demo_makes_datasets_and_a_second_one_does_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first sentence of the README, with real processes."""
+    monkeypatch.setenv(DEMO_TOKEN_VARIABLE, "of another demo")
     home = tmp_path / "demo"
 
     first = _demo(home)
@@ -86,6 +100,9 @@ def test_the_demo_makes_datasets_and_a_second_one_does_no_work(tmp_path: Path) -
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     story, rest = json.loads(first.stdout), json.loads(second.stdout)
     assert (story["worked"], rest["worked"]) == (True, False)
+    assert story["links"] == rest["links"]
+    assert list(story["links"]) == ["nuclei_3d"]
+    _assert_a_page_shows_it(home, story["links"]["nuclei_3d"])
     layers = {layer["name"]: layer for dataset in story["datasets"] for layer in dataset["layers"]}
     assert {name: layer["category"] for name, layer in layers.items()} == {
         "nuclei": "color",
