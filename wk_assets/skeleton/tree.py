@@ -216,7 +216,8 @@ class Tree(_Graph):
 
     def nbunch_iter(self, nbunch: Any = None) -> Iterator[Node]:
         """Give the nodes that a call of networkx names, as nodes where it names ids: subgraphs, degrees, edges of some."""
-        return (self._nodes_by_id[one] if isinstance(one, int) else one for one in super().nbunch_iter(nbunch))
+        found: Iterator[Any] = super().nbunch_iter(nbunch)
+        return (self._nodes_by_id[one] if isinstance(one, int) else one for one in found)
 
     def get_node_by_id(self, node_id: int) -> Node:
         """Give a node of this tree; raises SkeletonError."""
