@@ -7,9 +7,11 @@ is of, and is asked for again there, as the user of that process.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from upath import UPath
+
 from wk_assets.dataset.mag_view import MagView
 from wk_assets.dataset.view import View
-from wk_assets.errors import PropertiesError, ReadOnlyError
+from wk_assets.errors import PropertiesError, ReadOnlyError, RemoteLocationError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.properties.layer_properties import MagViewProperties
 from wk_assets.storage.mag_array import MagArray
@@ -28,6 +30,15 @@ class RemoteMagView(MagView["RemoteLayer"]):
     def read_only(self) -> bool:
         """Always True: voxels on a server are not written in place."""
         return True
+
+    @property
+    def path(self) -> Path:
+        """The array's directory, where it is read as it lies (DIRECT_PATH). Raises RemoteLocationError otherwise."""
+        path = self.array.path
+        if path.is_dir():
+            found: Path = UPath(path)  # type: ignore[assignment]  # local UPaths are Paths
+            return found
+        raise RemoteLocationError(f"mag {self.name} of layer {self._layer.name!r} is on a server; it has no path here")
 
     @property
     def is_foreign(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from wk_assets.errors import RemoteLocationError
 from wk_assets.geometry.bounding_box import NormalizedBoundingBox
 from wk_assets.properties.layer_properties import AdditionalAxisProperties, DataFormat
 from wk_assets.storage.mag_array import ArrayInfo, MagArray
@@ -40,9 +41,19 @@ class PortableArray:
             if axis not in _USUAL
         )
         usual = {axis: index for axis, index in order.items() if axis in _USUAL}
-        return cls(array.path.resolve(), info.data_format, usual or None, extra, read_only=read_only)
+        here = array.path.is_dir()
+        portable = cls(
+            array.path.resolve() if here else array.path, info.data_format, usual or None, extra, read_only=read_only
+        )
+        if not here:  # on a server: threads use it as it is
+            portable._opened = array
+        return portable
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._opened is not None and not self.path.is_dir():
+            raise RemoteLocationError(
+                f"{self.path} is on a server and can not travel to other processes; leave out the executor, or take threads"
+            )
         return {"_address": self._address, "_opened": None}
 
     @property
