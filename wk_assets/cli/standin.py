@@ -42,7 +42,7 @@ def standin(
     else:
         # a token of a throw-away server on this machine: showing it is what makes the server usable
         say(f"export WK_URL={url} WK_TOKEN={first.admin}")
-    remark("it does not do meshes, proofreading or jobs, and asks for no passwords: for demos and tests only")
+    remark("it does not do proofreading or jobs, and asks for no passwords: for demos and tests only")
     try:
         serve(world, port)
     finally:

@@ -2,8 +2,9 @@
 
     request ──► version out of the path ──► fault on order? ──► route ──► who asks? ──► one transaction on a thread ──► answer
 
-What it does not do: meshes, proofreading, jobs, explore of remote data, merging what was painted into streams, e-mail,
-passwords. Every other deviation from the real server is a mistake.
+What it does not do: proofreading (agglomerates are those of the layer's file), smooth meshes (they have the faces of voxels, also
+where a mesh file is named), skeletons of agglomerates, jobs, explore of buckets and of arrays with a time axis, conversion of what
+is uploaded in other formats, scripts, e-mail, passwords. Every other deviation from the real server is a mistake.
 """
 
 import re
@@ -26,6 +27,7 @@ from wk_assets.standin import (
     composing,
     control,
     datasets,
+    exploring,
     faults,
     meshes,
     pages,
@@ -47,7 +49,7 @@ from wk_assets.standin.world import Settings, World
 _PATH = re.compile(r"/(?P<server>api|data|tracings|_standin)(?:/v(?P<version>\d+))?(?P<rest>/.*)?$")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _MODULES = (
-    system, people, datasets, composing, path_uploads, projects, tasks, annotations, times, uploads, voxels, painted,
+    system, people, datasets, composing, exploring, path_uploads, projects, tasks, annotations, times, uploads, voxels, painted,
     agglomerate_files, meshes, control, pages,
 )  # fmt: skip
 

@@ -1,7 +1,5 @@
-"""Datasets made of parts of others, or of what lies elsewhere. Source: `webknossos-server` §1.8."""
+"""Datasets made of parts of others, or described only (see `exploring` for what lies elsewhere). Source: `webknossos-server` §1.8."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from wk_assets.standin.call import Call, Routes
@@ -82,20 +80,6 @@ def add_attachment(call: Call) -> Any:
             save_dataset(call.world, target)
             return None
     raise not_found("Attachment", body["sourceAttachmentName"])
-
-
-@routes.on("api", "POST", "/datasets/exploreAndAddRemote")
-def explore(call: Call) -> Any:
-    """Look at a location and add what is there. The stand-in reaches folders of this machine only."""
-    require(manages_any(asker(call)), "dataset.create")
-    body = call.json("remoteUri", "datasetName")
-    path = Path(body["remoteUri"].removeprefix("file://"))
-    properties = path / "datasource-properties.json"
-    if "://" in body["remoteUri"].removeprefix("file://") or not properties.is_file():
-        raise Refusal("No compatible dataset was found at the given URI.", chain=f"{body['remoteUri']} was explored")
-    dataset = add_dataset(call.world, body["datasetName"], folder_id=body.get("folderId"), root=path)
-    usable(call.world, dataset, json.loads(properties.read_text()))
-    return dataset["id"]
 
 
 @routes.on("api", "POST", "/datasets/addVirtualDataset/:name")
