@@ -65,3 +65,19 @@ def server(tmp_path: Path) -> Iterator[Server]:
         served = Server(running)
         with webknossos_context(url=served.url, token=served.seed.admin):
             yield served
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStandin]:
+    """Start one stand-in for all tests of a module, where they do not mind what the others left there."""
+    with running_standin(tmp_path_factory.mktemp("standin")) as started:
+        yield started
+
+
+@pytest.fixture
+def kept_server(running: RunningStandin) -> Iterator[Server]:
+    """Ask the module's stand-in as its administrator; faults that were ordered are gone afterwards."""
+    served = Server(running)
+    with webknossos_context(url=served.url, token=served.seed.admin):
+        yield served
+    served.ask("DELETE", "/_standin/faults")

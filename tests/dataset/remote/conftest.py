@@ -1,5 +1,5 @@
 """Tests here ask a stand-in as its administrator."""
 
-from tests.served import no_waiting, server
+from tests.served import kept_server, no_waiting, running, server
 
-__all__ = ["no_waiting", "server"]
+__all__ = ["kept_server", "no_waiting", "running", "server"]

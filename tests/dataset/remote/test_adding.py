@@ -32,6 +32,11 @@ ON_DISK = [TransferMode.COPY, TransferMode.SYMLINK, TransferMode.MOVE_AND_SYMLIN
 
 
 @pytest.fixture
+def server(kept_server: Server) -> Server:
+    return kept_server
+
+
+@pytest.fixture
 def local(tmp_path: Path) -> Dataset:
     made = Dataset(tmp_path / "local", voxel_size=(4.0, 4.0, 40.0), name="local")
     color = made.add_layer("em", "color", dtype="uint8", bounding_box=BOX)
@@ -52,7 +57,7 @@ def _read(remote: RemoteDataset, layer: str, mag: str | int = 1) -> Any:
     return RemoteDataset.open(dataset_id=remote.dataset_id).get_layer(layer).get_mag(mag).read()
 
 
-@pytest.mark.parametrize("mode", TransferMode)
+@pytest.mark.parametrize("mode", [TransferMode.HTTP, TransferMode.COPY])
 def test_a_layer_is_on_the_server_voxel_by_voxel_after_it_was_added_as_a_copy(
     local: Dataset, remote: RemoteDataset, mode: TransferMode
 ) -> None:
@@ -149,6 +154,7 @@ def test_a_mag_of_a_server_is_read_and_sent(local: Dataset, remote: RemoteDatase
 def test_mags_that_do_not_fit_are_refused_before_anything_is_sent(
     local: Dataset, remote: RemoteDataset, server: Server
 ) -> None:
+    before = server.requests("POST", "reserveMagUploadToPath")
     layer = remote.add_layer("em", "color", dtype="uint16", bounding_box=BOX)
     with pytest.raises(PropertiesError, match=r"1 x uint8.*1 x uint16"):
         layer.add_mag_as_copy(local.get_layer("em").get_mag(1))
@@ -157,7 +163,7 @@ def test_mags_that_do_not_fit_are_refused_before_anything_is_sent(
         other.add_mag_as_copy(local.get_layer("em").get_mag(1))
     with pytest.raises(NotInDatasetError, match="no layer 'nothing'"):
         layer.add_mag_as_copy(Path(local.path) / "nothing" / "1")
-    assert server.requests("POST", "reserveMagUploadToPath") == 0
+    assert server.requests("POST", "reserveMagUploadToPath") == before
 
 
 def test_layers_and_mags_are_referred_to_and_nothing_is_sent(

@@ -38,6 +38,11 @@ CONTENT = np.random.default_rng(3).bytes(50_000)
 
 
 @pytest.fixture
+def server(kept_server: Server) -> Server:
+    return kept_server
+
+
+@pytest.fixture
 def remote(server: Server) -> RemoteDataset:
     made = RemoteDataset.open(dataset_id=server.dataset())
     made.add_layer("labels", "segmentation", dtype="uint32", bounding_box=BOX)
