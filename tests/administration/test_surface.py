@@ -22,11 +22,7 @@ OURS = {
     "AnnotationState": "annotation.annotation_info",
     "AnnotationType": "annotation.annotation_info",
 }
-MISSING = {
-    "RemoteFolder.get_datasets": "returns RemoteDataset, which is not there yet; get_dataset_ids() says which they are",
-    "AnnotationInfo.download_annotation": "returns Annotation, which is not there yet",
-    "AnnotationInfo.get_remote_annotations": "is of annotations without a task, which are not there yet",
-}
+MISSING: dict[str, str] = {}
 MISSING_PARAMETERS = {
     "Task.create.dataset_name": "deprecated by the reference: a name does not tell datasets apart",
 }

@@ -21,7 +21,7 @@ def fallback_voxels(dtype: str = "uint32") -> Any:
     return np.random.default_rng(4).integers(1, 6, tuple(WHOLE.size)).astype(dtype)
 
 
-def dataset_of(folder: Path, dtype: str = "uint32", *, mags: tuple[int, ...] = (1, 2, 4)) -> Path:
+def dataset_of(folder: Path, dtype: str = "uint32", *, mags: tuple[int, ...] = (1,)) -> Path:
     dataset = Dataset(folder, voxel_size=VOXEL_SIZE)
     layer = dataset.add_layer("seg", "segmentation", dtype=dtype, bounding_box=WHOLE, largest_segment_id=5)
     voxels = fallback_voxels(dtype)
@@ -81,7 +81,7 @@ def test_zeros_can_mean_that_nothing_is_painted(tmp_path: Path) -> None:
 
 
 def test_coarser_mags_are_those_of_the_merged_voxels(tmp_path: Path) -> None:
-    source = dataset_of(tmp_path / "source")
+    source = dataset_of(tmp_path / "source", mags=(1, 2, 4))
 
     annotation_of().merge_fallback_layer(tmp_path / "target", source)
 
@@ -121,7 +121,7 @@ def test_what_is_drawn_beyond_the_fallback_makes_it_larger(tmp_path: Path) -> No
             np.full((32, 32, 32), 33, "uint32"), absolute_offset=(128, 32, 32), allow_resize=True, allow_unaligned=True
         )
 
-    annotation.merge_fallback_layer(tmp_path / "target", dataset_of(tmp_path / "source"))
+    annotation.merge_fallback_layer(tmp_path / "target", dataset_of(tmp_path / "source", mags=(1, 2)))
 
     layer = merged(tmp_path / "target")
     assert layer.bounding_box.bottomright.x == 160
@@ -130,7 +130,7 @@ def test_what_is_drawn_beyond_the_fallback_makes_it_larger(tmp_path: Path) -> No
 
 
 def test_a_layer_drawn_from_a_coarser_mag_on_begins_there(tmp_path: Path) -> None:
-    annotation_of(mag=2).merge_fallback_layer(tmp_path / "target", dataset_of(tmp_path / "source"))
+    annotation_of(mag=2).merge_fallback_layer(tmp_path / "target", dataset_of(tmp_path / "source", mags=(1, 2, 4)))
 
     layer = merged(tmp_path / "target")
     assert list(layer.mags) == [Mag(2), Mag(4)]
@@ -139,11 +139,11 @@ def test_a_layer_drawn_from_a_coarser_mag_on_begins_there(tmp_path: Path) -> Non
 
 def test_a_mag_that_the_fallback_does_not_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(GeometryError, match=r"begins at mag 2, which layer 'seg' .* does not have \(it has 1\)"):
-        annotation_of(mag=2).merge_fallback_layer(tmp_path / "target", dataset_of(tmp_path / "source", mags=(1,)))
+        annotation_of(mag=2).merge_fallback_layer(tmp_path / "target", dataset_of(tmp_path / "source"))
 
 
 def test_what_can_not_be_merged_says_why(tmp_path: Path) -> None:
-    source = dataset_of(tmp_path / "source", mags=(1,))
+    source = dataset_of(tmp_path / "source")
     empty = Annotation("empty", dataset_name="brain", voxel_size=VOXEL_SIZE)
     empty.add_volume_layer("Volume", "uint32", "seg")
 
@@ -159,7 +159,7 @@ def test_what_can_not_be_merged_says_why(tmp_path: Path) -> None:
 
 def test_only_shards_with_something_drawn_are_written_anew(tmp_path: Path) -> None:
     """Memory and time follow what was drawn: other shards are copied as files."""
-    source = dataset_of(tmp_path / "source", mags=(1,))
+    source = dataset_of(tmp_path / "source")
 
     annotation_of().merge_fallback_layer(tmp_path / "target", source)
 

@@ -126,9 +126,13 @@ def test_what_is_drawn_in_a_copy_is_the_annotations(tmp_path: Path, variant: str
 def test_an_edit_that_fails_changes_nothing(tmp_path: Path) -> None:
     annotation = loaded(tmp_path)
 
-    with pytest.raises(ZeroDivisionError), annotation.temporary_volume_layer_copy(read_only=False) as layer:
-        layer.get_mag(1).write(np.zeros_like(drawn()), absolute_offset=BOX.topleft)
-        _ = 1 // 0
+    def draw_and_fail() -> None:
+        with annotation.temporary_volume_layer_copy(read_only=False) as layer:
+            layer.get_mag(1).write(np.zeros_like(drawn()), absolute_offset=BOX.topleft)
+            raise KeyError("the work failed")
+
+    with pytest.raises(KeyError, match="the work failed"):
+        draw_and_fail()
 
     with annotation.temporary_volume_layer_copy() as layer:
         assert np.array_equal(voxels_of(layer), drawn())

@@ -62,7 +62,8 @@ def array_files(folder: Path, kind: str) -> dict[str, bytes]:
         dimension_names=["c", "x", "y", "z"],
         fill_value=0,
     )
-    array[(0, *BOX.to_slices())] = voxels
+    x, y, z = BOX.to_slices()
+    array[0, x, y, z] = voxels
     if order == "F":
         described = json.loads((folder / "array/zarr.json").read_bytes())
         described["codecs"][0]["configuration"]["order"] = "F"
