@@ -24,7 +24,7 @@ from wk_assets.properties.view_configuration import DatasetViewConfiguration
 from wk_assets.standin.server import RunningStandin, running_standin
 from wk_assets.standin.world import Settings
 
-SMALL = PublishSettings(piece_bytes=4096, threads=2, patience_seconds=0.0)
+SMALL = PublishSettings(piece_bytes=1 << 18, threads=2, patience_seconds=0.0)
 BOX = BoundingBox((0, 0, 0), (40, 32, 24))
 VOXELS = np.random.default_rng(7).integers(0, 255, (1, 40, 32, 24), dtype=np.uint8)
 
@@ -156,6 +156,7 @@ def test_what_is_asked_for_beside_the_voxels_is_set(dataset: Dataset, standin: R
     assert httpx.get(result.url).status_code == 200
 
 
+@pytest.mark.parametrize("standin", [14, 16], indirect=True)
 def test_one_changed_layer_is_sent_alone_and_the_dataset_keeps_its_id(
     dataset: Dataset, standin: RunningStandin
 ) -> None:

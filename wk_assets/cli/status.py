@@ -36,7 +36,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     if rows:
         show_table(
-            ("acquisition", "instrument", "files", "bytes", "state", "dataset", "layers", "server", "detail"),
+            ("acquisition", "instrument", "files", "bytes", "state", "dataset", "layers", "detail"),
             [
                 (
                     row["acquisition"],
@@ -46,7 +46,6 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
                     row["state"],
                     row["dataset"] or "",
                     ", ".join(row["layers"]),
-                    row["server_url"] or "",
                     row["detail"],
                 )
                 for row in rows
@@ -60,6 +59,9 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         f"{counted(len(rows), 'acquisition')}, {counted(published, 'dataset')} published in "
         f"{configuration.storage_root}{there}"
     )
+    for row in rows:
+        if row["server_url"] is not None:
+            say(f"  {row['dataset']}: {row['server_url']}")
     for problem in problems:
         warn(problem)
 
