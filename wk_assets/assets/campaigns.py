@@ -31,7 +31,7 @@ from wk_assets.facility.bring_home import bring_home
 from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_round import published_content, run_round
 from wk_assets.facility.configuration import Configuration
-from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, Verdict
+from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, Verdict, settings_text
 
 SOUND: str = "work_is_sound"
 
@@ -71,7 +71,7 @@ def _tasks(campaign: Campaign, above: list[dg.AssetKey]) -> dg.AssetsDefinition:
             current = configuration.campaign(campaign.name)
             done = run_round(configuration, current, kept_annotations(configuration, current))
             content = published_content(configuration, current) or ""
-            version = hashlib.sha256(f"{current.model_dump_json()}\n{content}".encode()).hexdigest()[:16]
+            version = hashlib.sha256(f"{settings_text(current)}\n{content}".encode()).hexdigest()[:16]
             return dg.MaterializeResult(metadata=round_metadata(done), data_version=dg.DataVersion(version))
 
     return make_tasks

@@ -186,9 +186,17 @@ class KeptAnnotations:
 
 def made_from(campaign: Campaign, published: str, annotations: Iterable[KeptAnnotation]) -> str:
     """Return a digest of all that decides about a campaign's tasks: its settings, the published content, what is home."""
-    parts = [campaign.model_dump_json(), published]
+    parts = [settings_text(campaign), published]
     parts += sorted(f"{one.annotation_id}@{one.modified} v{one.version} {one.verdict}" for one in annotations)
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def settings_text(campaign: Campaign) -> str:
+    """Write a campaign's settings, the same for the same settings."""
+    # `warnings`: a mapping that can not be changed is written like any other, and pydantic would wonder each time
+    return campaign.model_dump_json(
+        fallback=lambda value: dict(value) if isinstance(value, Mapping) else str(value), warnings=False
+    )
 
 
 def _bytes(record: BaseModel) -> bytes:
