@@ -34,6 +34,7 @@ from wk_assets.cli.rewrite import compress, copy_dataset
 from wk_assets.cli.screen import complain, remark
 from wk_assets.cli.standin import standin
 from wk_assets.cli.status import status
+from wk_assets.cli.store_copy import pull, push
 from wk_assets.cli.tasks import tasks
 from wk_assets.cli.ui import ui
 from wk_assets.cli.upload import upload
@@ -131,6 +132,8 @@ app.command("copy-dataset", rich_help_panel=_WORK)(copy_dataset)
 app.command(rich_help_panel=_WORK)(export)
 app.command("export-as-tiff", rich_help_panel=_WORK)(export_as_tiff)
 app.command(rich_help_panel=_WORK)(upload)
+app.command(rich_help_panel=_WORK)(push)
+app.command(rich_help_panel=_WORK)(pull)
 app.command(rich_help_panel=_WORK)(publish)
 app.command("merge-fallback", rich_help_panel=_WORK)(merge_fallback)
 app.add_typer(annotations, rich_help_panel=_PEOPLE)
