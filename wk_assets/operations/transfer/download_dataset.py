@@ -7,7 +7,6 @@ Until the last file is there no reader finds the dataset, or the new layers of o
 blocks that they name and compares checksums; only what is missing, or is not what was noted, is fetched.
 """
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +29,14 @@ from wk_assets.operations.datasets.zarr_groups import write_groups
 from wk_assets.operations.records.layer_record import BOOKKEEPING
 from wk_assets.operations.transfer.download_plan import DownloadBlock, DownloadMag, DownloadPlan
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
+from wk_assets.storage.array_axes import new_voxels
 from wk_assets.storage.concurrent_fetches import concurrent_fetches
 from wk_assets.storage.create_mag_array import create_mag_array
 from wk_assets.storage.durable import make_directory, move_into_place, remove_tree
 from wk_assets.storage.journal import Journal
 from wk_assets.storage.locks import exclusive
 from wk_assets.storage.mag_array import MagArray
+from wk_assets.storage.mag_box import window_of
 from wk_assets.storage.open_mag_array import open_mag_array
 from wk_assets.storage.properties_file import read_properties
 
@@ -142,7 +143,7 @@ class _Download:
             if stored is not None and _checksum(stored) == noted:
                 return stored.nbytes, False
         voxels = self._fetch(array, block)
-        array.write_box(block.box_in_mag, voxels)
+        _write(array, block, voxels)
         with self._lock:
             self._journal.append({"block": list(key), "crc32c": _checksum(voxels)})
         return voxels.nbytes, True
@@ -262,10 +263,9 @@ class _Download:
 
     def _done(self, *, reused: bool) -> DownloadResult:
         if not reused:
+            for layer in self._plan.properties.data_layers:
+                remove_tree(self._folder / layer.name)
             self._journal.append({"done": True})
-            for entry in self._folder.iterdir():
-                if entry.is_dir():
-                    shutil.rmtree(entry)
         return DownloadResult(
             path=self._target,
             fetched_bytes=self._fetched,
@@ -303,6 +303,20 @@ def _stored(array: MagArray, block: DownloadBlock) -> NDArray[Any] | None:
         return array.read_box(block.box_in_mag)
     except (ShardMissingError, ShardCorruptError):
         return None
+
+
+def _write(array: MagArray, block: DownloadBlock, voxels: NDArray[Any]) -> None:
+    """Write a block. Its shards are its own, so one that was damaged is written as a whole: around the block is background."""
+    box = block.box_in_mag
+    try:
+        array.write_box(box, voxels)
+    except (ShardMissingError, ShardCorruptError):
+        first = box.topleft_xyz // block.shape * block.shape
+        last = (box.bottomright_xyz.ceildiv(block.shape) * block.shape).pairmin(array.info.box.bottomright_xyz)
+        whole = box.with_topleft_xyz(first).with_size_xyz(last - first)
+        padded = new_voxels(whole, voxels.dtype)
+        padded[window_of(box, whole)] = voxels
+        array.write_box(whole, padded)
 
 
 def _checksum(voxels: NDArray[Any]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wk_assets.errors import PlanError
+from wk_assets.errors import PlanError, ReadOnlyError
 from wk_assets.geometry.bounding_box import BoundingBox, NormalizedBoundingBox
 from wk_assets.geometry.mag import Mag
 from wk_assets.geometry.vec3_int import Vec3Int
@@ -32,16 +32,21 @@ from wk_assets.storage.mag_array import ArrayInfo
 _LEAST_BLOCK = Vec3Int(128, 128, 128)
 # Of each block there are the answer, its voxels, its bytes that are summed up, and what they become when encoded.
 _COPIES_OF_A_BLOCK = 4
+_WRITTEN = (DataFormat.Zarr3, DataFormat.Zarr, DataFormat.WKW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadBlock:
-    """One block of one mag. `number` counts from 0 in the mag; `box_in_mag`: all channels, voxels of the mag."""
+    """One block of one mag. `number` counts from 0 in the mag; `box_in_mag`: all channels, voxels of the mag.
+
+    `shape`: voxels x, y, z of a block that lies inside; borders of blocks are multiples of it.
+    """
 
     layer_name: str
     mag: Mag
     number: int
     box_in_mag: NormalizedBoundingBox
+    shape: Vec3Int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,7 @@ class DownloadMag:
                         mag=self.mag,
                         number=number,
                         box_in_mag=cell.intersected_with(self.box_in_mag, dont_assert=True),
+                        shape=self.block_shape,
                     )
                     number += 1
 
@@ -154,6 +160,8 @@ def plan_download(
     or nothing in the box. Attachments are not downloaded. Raises PlanError for a layer, mag or box that is not there, and for
     layers with additional axes, ReadOnlyError for a format that can only be read.
     """
+    if data_format not in _WRITTEN:
+        raise ReadOnlyError(f"arrays in {data_format.value} are only read; choose {', '.join(_WRITTEN)}")
     there = {layer.name: layer for layer in properties.data_layers}
     missing = [one for one in layers or () if one not in there]
     if missing:
