@@ -135,6 +135,16 @@ def test_the_places_of_a_dataset_on_the_server_are_found_there(
     assert (document["tasks"], document["server_asked"]) == (8, True)
 
 
+def test_the_plan_of_an_import_names_the_campaigns_on_its_dataset(
+    facility: Path, acquisition: Path, command: Command
+) -> None:
+    planned = command("plan", acquisition, "--home", facility)
+
+    assert planned.code == ExitCode.OK, planned.err
+    assert "campaign seeds: 'wk-assets tasks plan seeds' shows its tasks" in planned.out
+    assert command("plan", acquisition, "--home", facility, "--json").document["campaigns"] == ["seeds"]
+
+
 def test_projects_are_listed_paused_and_resumed(facility: Path, command: Command) -> None:
     command("tasks", "create", "seeds", "--home", facility)
     listed = command("projects", "--home", facility)

@@ -11,7 +11,8 @@ from tests.facility.campaigns import document
 from wk_assets.errors import ConfigurationError
 from wk_assets.facility.campaign_rules import EscalateRule, NextRule, ReviewRule, StopRule
 from wk_assets.facility.campaign_work import GridWork
-from wk_assets.facility.configuration import Configuration, parse_configuration
+from wk_assets.facility.configuration import Configuration, load_configuration, parse_configuration
+from wk_assets.facility.preflight import Severity, examine
 from wk_assets.facility.template import configuration_template
 from wk_assets.geometry.bounding_box import BoundingBox
 
@@ -100,6 +101,23 @@ def test_a_mistake_of_a_campaign_is_named(
     assert said in mistakes(settings, home, document(**changes))[f"campaigns.0.{where}"]
 
 
+def test_check_finds_what_a_campaign_relies_on_and_what_is_not_there(settings: Settings, home: Path) -> None:
+    (home / "seeds.csv").write_text("x,y,z\n")
+    given = [
+        document(dataset="run_1", work={"rule": "table", "file": "gone.csv"}),
+        document(name="fine", work={"rule": "table", "file": "seeds.csv"}),
+        document(name="later", dataset="run_1", active=False),
+    ]
+    configuration = load({**settings, "webknossos": {"url": "https://wk.example.org"}}, home, *given)
+    told = {one.where: one for one in examine(configuration, {"WK_TOKEN": "t"}) if one.where.startswith("campaigns")}
+    without = [one.where for one in examine(load(settings, home, *given)) if "no server is named" in one.what]
+
+    assert set(told) == {"campaigns.0.dataset", "campaigns.0.work.file"}
+    assert told["campaigns.0.dataset"].severity is Severity.WARNING
+    assert told["campaigns.0.work.file"].severity is Severity.ERROR
+    assert without == ["campaigns.0", "campaigns.1"]
+
+
 def rules(*then: Settings, **changes: Any) -> Settings:
     return document(then=list(then), **changes)
 
@@ -168,8 +186,6 @@ def test_a_circle_of_campaigns_needs_something_that_stops_it(settings: Settings,
 
 
 def test_a_mistake_has_its_line(settings: Settings, home: Path) -> None:
-    from wk_assets.facility.configuration import load_configuration
-
     file = home / "wk_assets.yaml"
     text = yaml.safe_dump({**copy.deepcopy(settings), "campaigns": [document(instances=0)]}, sort_keys=False)
     file.write_text(text)

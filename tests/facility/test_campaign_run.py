@@ -10,7 +10,6 @@ import pytest
 from tests.facility.campaigns import campaign, finished, found
 from tests.served import Server, no_waiting, server
 from wk_assets.administration import task_request
-from wk_assets.administration.project_progress import project_progress
 from wk_assets.administration.task_type import TaskType
 from wk_assets.administration.tasks import Project, Task
 from wk_assets.client.context import current_context, webknossos_context
@@ -184,6 +183,8 @@ def test_what_shall_not_be_made_is_not(server: Server, locks: Path) -> None:
         create_planned_tasks(planned(server, project={"name": "p", "team": "nobody"}), locks)
     with pytest.raises(InputError, match="is not on the server yet"):
         create_planned_tasks(plan_campaign(campaign(), None, ()), locks)
+    with pytest.raises(InputError, match="is not active"):
+        create_planned_tasks(planned(server, active=False), locks)
     with pytest.raises(NotOnServerError):
         Project.get_by_name("p")
 
@@ -316,30 +317,3 @@ def test_what_annotators_agree_on_is_withdrawn_from_the_rest(worked: Work) -> No
     assert run.withdrawn == (done[0].task_id,)
     assert again.withdrawn == ()
     assert Task.get_by_id(done[0].task_id).status.pending_instance_count == 0
-
-
-# ---------------------------------------------------------------------- projects
-
-
-def test_projects_tell_what_is_open_and_how_long_it_took_and_can_be_paused(worked: Work) -> None:
-    worked.begin(instances=3)
-    worked.server.take(0)
-    worked.server.take(1, finish=False)
-    (progress,) = project_progress()
-
-    assert (progress.tasks, progress.open, progress.active, progress.finished) == (1, 1, 1, 1)
-    assert progress.seconds is not None
-    assert progress.seconds >= 60
-    project = progress.project.pause()
-    assert project.paused
-    with pytest.raises(AssertionError, match="no task available"):
-        worked.server.take(2)
-    assert not project.resume().paused
-
-
-def test_who_manages_no_team_sees_projects_without_numbers(worked: Work) -> None:
-    worked.begin()
-    with webknossos_context(url=worked.server.url, token=worked.server.seed.annotators[0]):
-        (progress,) = project_progress()
-
-    assert (progress.project.name, progress.open, progress.seconds) == ("p", None, None)

@@ -50,6 +50,7 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
     entry = describe(configuration, acquisition, name, known=known, sampler=sampler)
     planned = plan_ingest(configuration, entry, configuration.compute()).estimated(configuration.compute(), sampler)
     verdict = verdict_of(configuration, acquisition)
+    campaigns = [campaign.name for campaign in configuration.campaign_list if campaign.dataset == entry.dataset]
     if as_json:
         show_json(
             {
@@ -60,6 +61,7 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
                 "needed_bytes": planned.needed_bytes,
                 "free_bytes": planned.free_bytes,
                 "layers": layer_documents(planned.layers),
+                "campaigns": campaigns,
             }
         )
         return
@@ -73,6 +75,8 @@ def show_plan(configuration: "Configuration", acquisition: "Acquisition", *, as_
         warn(f"not finished: {verdict.reason}")
     show_layers(planned.layers)
     say(f"disk: {bytes_text(planned.needed_bytes)} are asked for, {bytes_text(planned.free_bytes)} are free")
+    for campaign in campaigns:
+        say(f"campaign {campaign}: 'wk-assets tasks plan {campaign}' shows its tasks before they exist")
 
 
 def _heading(configuration: "Configuration", acquisition: "Acquisition", planned: "IngestPlan") -> dict[str, Any]:

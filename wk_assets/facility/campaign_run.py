@@ -120,9 +120,11 @@ def campaign_tasks(campaign: Campaign, project: Project) -> dict[str, Task]:
 def prepare(campaign: Campaign, dataset_id: str | None) -> Prepared:
     """Make sure of everything that a task needs, and create it where the campaign says so.
 
-    Raises InputError if the dataset is not published, or if project or task type are there and are not what the campaign says;
-    UnknownNameError for a team, project or task type that is not there and not to be created.
+    Raises InputError if the campaign is not active or its dataset not published, or if project or task type are there and are
+    not what the campaign says; UnknownNameError for a team, project or task type that is not there and not to be created.
     """
+    if not campaign.active:
+        raise InputError(f"campaign {campaign.name!r} is not active, so it makes no tasks; write 'active: true'")
     if dataset_id is None:
         raise InputError(
             f"campaign {campaign.name!r}: dataset {campaign.dataset!r} is not on the server yet; publish it with 'wk-assets publish'"

@@ -16,6 +16,7 @@ import psutil
 
 from wk_assets.errors import CatalogueError, StorageError, WatchFolderError
 from wk_assets.facility.acquisitions import Acquisition, scan_instrument
+from wk_assets.facility.campaign_work import NodesWork, TableWork
 from wk_assets.facility.catalogue import Catalogue
 from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.file_systems import mounts, on_network
@@ -59,6 +60,7 @@ def examine(configuration: Configuration, environment: Mapping[str, str] | None 
             for index, instrument in enumerate(configuration.instrument_list)
             for finding in _instrument(instrument, f"instruments.{index}")
         ),
+        *_campaigns(configuration),
         *version_findings(version("zarr"), pyexpat.version_info),
     )
 
@@ -159,6 +161,28 @@ def _publishing(configuration: Configuration, environment: Mapping[str, str]) ->
     except CatalogueError as error:
         what, _, remedy = str(error).partition(". ")
         yield Finding(str(configuration.publications_folder), Severity.ERROR, what, remedy)
+
+
+def _campaigns(configuration: Configuration) -> Iterator[Finding]:
+    """Look for what campaigns rely on: a server, their dataset, their tables and skeletons."""
+    try:
+        known = set(Catalogue(configuration.catalogue_folder).survey().entries)
+    except CatalogueError:
+        return  # told already, and nothing can be said about datasets
+    for index, campaign in enumerate(configuration.campaign_list):
+        if not campaign.active:
+            continue
+        if configuration.webknossos.url is None:
+            what = f"tasks of {campaign.name!r} shall be made, but no server is named"
+            yield Finding(f"campaigns.{index}", Severity.ERROR, what, "Set webknossos.url, or write 'active: false'")
+        if not campaign.on_server and campaign.dataset not in known:
+            what = f"there is no dataset {campaign.dataset!r} in the catalogue (yet)"
+            remedy = "Import it, correct the name, or give the id of a dataset on the server"
+            yield Finding(f"campaigns.{index}.dataset", Severity.WARNING, what, remedy)
+        work = campaign.work
+        if isinstance(work, TableWork | NodesWork) and not os.access(work.file, os.R_OK):
+            what = f"{work.file} is not there, or this user may not read it"
+            yield Finding(f"campaigns.{index}.work.file", Severity.ERROR, what, "Put it there, or correct the name")
 
 
 def _instrument(instrument: Instrument, here: str) -> Iterator[Finding]:
