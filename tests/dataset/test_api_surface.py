@@ -13,6 +13,10 @@ from wk_assets.dataset.dataset import Dataset
 from wk_assets.dataset.layer import Layer, SegmentationLayer
 from wk_assets.dataset.layer_to_link import LayerToLink
 from wk_assets.dataset.mag_view import MagView
+from wk_assets.dataset.remote_access_mode import RemoteAccessMode
+from wk_assets.dataset.remote_dataset import RemoteDataset
+from wk_assets.dataset.remote_folder import RemoteFolder
+from wk_assets.dataset.remote_layer import RemoteLayer, RemoteSegmentationLayer
 from wk_assets.dataset.remote_ai_model import AiModelCategory, RemoteAiModel
 from wk_assets.dataset.remote_attachments import RemoteAttachments
 from wk_assets.dataset.transfer_mode import TransferMode
@@ -26,6 +30,11 @@ KINDS: dict[str, type] = {
     "Layer": Layer,
     "LayerToLink": LayerToLink,
     "MagView": MagView,
+    "RemoteAccessMode": RemoteAccessMode,
+    "RemoteDataset": RemoteDataset,
+    "RemoteFolder": RemoteFolder,
+    "RemoteLayer": RemoteLayer,
+    "RemoteSegmentationLayer": RemoteSegmentationLayer,
     "RemoteAiModel": RemoteAiModel,
     "RemoteAttachments": RemoteAttachments,
     "SamplingModes": SamplingMode,
@@ -99,7 +108,7 @@ def test_every_member_takes_the_parameters_of_the_reference_with_their_defaults(
             one.name for one in offered.values() if one.kind is one.POSITIONAL_OR_KEYWORD and one.name != "self"
         ]
         assert positional == [one for one in wanted if one in positional], f"{name}.{member['name']}: order"
-    assert checked or name in {"AiModelCategory", "SamplingModes"}
+    assert checked or name in {"AiModelCategory", "RemoteAccessMode", "SamplingModes"}
 
 
 def test_the_constructor_of_a_dataset_is_that_of_the_reference() -> None:

@@ -25,6 +25,7 @@ from wk_assets.operations.arrays.largest_segment_id import find_largest_segment_
 from wk_assets.operations.datasets.layer_box import check_layer_box, with_layer_box
 from wk_assets.properties.layer_properties import LayerProperties, MagViewProperties, SegmentationLayerProperties
 from wk_assets.properties.names import check_layer_name
+from wk_assets.properties.view_configuration import LayerViewConfiguration
 from wk_assets.storage.mag_array import MagArray
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ class RemoteLayer(RemoteMagAdding, RemoteLayerResampling, LayerHandle):
     def is_foreign(self) -> bool:
         """Always False: the server keeps the layer with its dataset, wherever its files lie."""
         return False
+
+    @property
+    def view_configuration(self) -> LayerViewConfiguration | None:
+        """The same as `default_view_configuration`; can be set. Raises ReadOnlyError, ServerError."""
+        return self.default_view_configuration
+
+    @view_configuration.setter
+    def view_configuration(self, view_configuration: LayerViewConfiguration | None) -> None:
+        self.default_view_configuration = view_configuration
 
     def as_segmentation_layer(self) -> "RemoteSegmentationLayer":
         """Give it as what it is, for the type checker. Raises PropertiesError if it is no segmentation."""

@@ -327,7 +327,7 @@ def test_changes_of_layers_reach_the_server_and_leave_the_rest(dataset: RemoteDa
     labels.largest_segment_id = 2**64 - 2
     gray.name = "em"
     gray.bounding_box = BoundingBox((8, 4, 2), (32, 16, 8))
-    gray.default_view_configuration = LayerViewConfiguration(color=(1, 2, 3), min=4)
+    gray.view_configuration = LayerViewConfiguration(color=(1, 2, 3), min=4)
     dataset.default_view_configuration = DatasetViewConfiguration(zoom=2.5, position=(1, 2, 3))
 
     again = RemoteDataset.open(dataset.dataset_id, access_mode=RemoteAccessMode.DIRECT_PATH)
@@ -335,7 +335,8 @@ def test_changes_of_layers_reach_the_server_and_leave_the_rest(dataset: RemoteDa
     assert dataset.get_layer("em") is gray
     assert again.get_segmentation_layer("labels").largest_segment_id == 2**64 - 2
     assert again.get_layer("em").bounding_box == BoundingBox((8, 4, 2), (32, 16, 8)) == gray.bounding_box
-    assert again.get_layer("em").default_view_configuration == LayerViewConfiguration(color=(1, 2, 3), min=4)
+    assert again.get_layer("em").view_configuration == LayerViewConfiguration(color=(1, 2, 3), min=4)
+    assert again.get_layer("em").default_view_configuration == gray.default_view_configuration
     assert again.default_view_configuration == DatasetViewConfiguration(zoom=2.5, position=(1, 2, 3))
     assert again.properties.layer("em").mags == paths.layer("gray").mags
     assert again.properties.layer("colors") == paths.layer("colors")
