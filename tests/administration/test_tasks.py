@@ -7,6 +7,7 @@ import pytest
 from tests.administration.campaign import campaign
 from tests.served import Server
 from wk_assets.administration.tasks import Project, Task, TaskExperience, TaskStatus
+from wk_assets.annotation.annotation import Annotation
 from wk_assets.annotation.annotation_info import AnnotationState, AnnotationType
 from wk_assets.client.context import current_context, webknossos_context
 from wk_assets.client.task_models import ApiAnnotation
@@ -247,6 +248,24 @@ def test_files_become_tasks_that_bear_their_names(server: Server) -> None:
         ("c.nml", Vec3Int(2, 8, 9)),
     ]
     assert {(one.status.pending_instance_count, one.bounding_box) for one in made} == {(2, BOX)}
+
+
+def test_annotations_become_tasks_and_those_of_the_server_stay_there(server: Server) -> None:
+    here = campaign(server)
+    drawn = Annotation("drawn by Ada", dataset_name="brain", dataset_id=here.dataset_id, voxel_size=(4, 4, 40))
+    drawn.skeleton.add_tree("axon").add_node(position=(1, 2, 3))
+    remote = Annotation.open_remote(drawn.upload())
+
+    (of_file,) = Task.create_from_annotations(here.task_type, here.project, [drawn], "sample", 1)
+    (of_server,) = Task.create_from_annotations(
+        here.task_type, here.project, [remote], "sample", 1, starting_position=(5, 6, 7)
+    )
+
+    assert (of_file.creation_info, of_file.dataset_id) == ("drawn by Ada.nml", here.dataset_id)
+    assert of_server.edit_position == Vec3Int(5, 6, 7)
+    stored = server.world.database.row("SELECT doc FROM tasks WHERE id = ?", (of_server.task_id,))
+    assert stored is not None
+    assert stored["doc"]["base"] == remote.annotation_id
 
 
 def test_bases_that_name_no_task_are_refused_before_anything_is_sent(server: Server) -> None:

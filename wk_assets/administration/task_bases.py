@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from wk_assets.administration.task_request import Request, file_groups, request_size, task_requests
 from wk_assets.client.task_models import (
@@ -30,6 +30,14 @@ class Result:
     position: tuple[int, int, int] | None
     rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
     bounding_box: BoundingBox | None = None
+
+
+class Base(Protocol):
+    """Be what a task can go on from: a Task, an Annotation, a RemoteAnnotation."""
+
+    def as_base(self) -> AnnotationFile | str | Result:
+        """Return a file, the id of an annotation on the server, or where earlier work was done."""
+        ...
 
 
 def result_of_annotation(client: WkApiClient, annotation_id: str) -> Result:

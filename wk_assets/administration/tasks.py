@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wk_assets.administration.task_bases import AnnotationFile, Result, base_requests
+from wk_assets.administration.task_bases import AnnotationFile, Base, Result, base_requests
 from wk_assets.administration.task_listing import LIST_END, tasks_of_project, tasks_with_keys, visible_tasks
 from wk_assets.administration.task_parameters import (
     Named,
@@ -183,7 +183,7 @@ class Task:
         cls,
         task_type_id: str | TaskType,
         project_name: str | Named,
-        base_annotations: "Sequence[AnnotationFile | str | Task]",
+        base_annotations: Sequence[AnnotationFile | str | Base],
         needed_experience_domain: str,
         needed_experience_value: int,
         instances: int = 1,
@@ -194,8 +194,9 @@ class Task:
     ) -> "list[Task]":
         """Make one task per base, which it goes on from; return them in the order of the bases.
 
-        A base is a file, `(name, bytes)`, `.nml` or `.zip`: its name becomes the task's `creation_info`; or an annotation that
-        is on the server, by its id; or a Task with one finished instance. What is on the server stays there. A task that goes
+        A base is an Annotation, or a file, `(name, bytes)`, `.nml` or `.zip`: its name becomes the task's `creation_info`; or an
+        annotation that is on the server, as RemoteAnnotation or by its id; or a Task with one finished instance. What is on the
+        server stays there. A task that goes
         on from such a result opens where the result's task did; `starting_position` says another place, and is needed for
         annotations of no task. Errors as `create_many`; InputError for bases of both kinds, file names that are no keys, or
         no base at all.
@@ -209,7 +210,7 @@ class Task:
             script_id=script_id,
             bounding_box=None if bounding_box is None else ApiBoundingBox.of(bounding_box),
         )
-        bases = [one.as_base() if isinstance(one, Task) else one for one in base_annotations]
+        bases = [one if isinstance(one, tuple | str) else one.as_base() for one in base_annotations]
         start = None if starting_position is None else Vec3Int(starting_position)
         return list(_sent(base_requests(current_context().client(), parameters, bases, start)).values())
 

@@ -71,6 +71,10 @@ class Annotation(AnnotationVolumes):
         nml, volumes = self.to_nml()
         return annotation_bytes(nml, volumes, name=self.name)
 
+    def as_base(self) -> tuple[str, bytes] | str:
+        """Return what a task goes on from: here the file (see `Task.create_from_annotations`)."""
+        return self.to_file()
+
     # ------------------------------------------------------------------ on a server
 
     @classmethod

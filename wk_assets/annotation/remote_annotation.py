@@ -136,6 +136,10 @@ class RemoteAnnotation(Annotation):
         """Download the annotation as it is now, and return name and bytes of a file that a server takes."""
         return self._whole(anew=True).to_file()
 
+    def as_base(self) -> tuple[str, bytes] | str:
+        """Return what a task goes on from: the id, because the annotation is on the server already."""
+        return self._place.annotation_id
+
     def upload(self) -> str:
         """Make another annotation of this one on the current server; returns the address of that one."""
         return self._whole(anew=True).upload()
