@@ -111,6 +111,21 @@ def test_the_units_start_what_the_ui_command_starts(deploy: Path) -> None:
     assert "socket: /run/wk-assets/code.sock" in (deploy / "systemd" / "workspace.yaml").read_text()
 
 
+def test_the_services_of_the_containers_run_what_the_units_run(deploy: Path) -> None:
+    services = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
+    for service in ("code", "web", "daemon"):
+        text = (deploy / "systemd" / f"wk-assets-{service}.service").read_text()
+        (started,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
+        module = [str(word) for word in services[service]["entrypoint"]]
+        assert f"{module[0]} {module[1]} {module[2]}" in started.replace("/opt/wk-assets/.venv/bin/", ""), service
+        assert (services[service]["read_only"], services[service]["cap_drop"]) == (True, ["ALL"])
+        assert services[service]["user"] == "10001:10001"
+    assert services["daemon"]["pid"] == "service:code"
+    code = " ".join(services["code"]["command"])
+    assert "--socket /run/wk-assets/code.sock" in code
+    assert services["web"]["environment"]["WK_ASSETS_WEB_PASSWORD"].startswith("${WK_ASSETS_WEB_PASSWORD:?")
+
+
 # ---------------------------------------------------------------------- the proxy
 
 
