@@ -13,6 +13,7 @@ import stamina
 
 from tests.assets.facility_home import CONFIGURATION, fill_inbox, registered
 from tests.assets.runs import EVERYTHING, NUCLEI, failure, layer_keys, made, metadata, run
+from tests.assets.test_automation import Watch
 from wk_assets.assets.keys import published_key
 from wk_assets.definitions import defs
 from wk_assets.facility.publishing import Publications
@@ -124,6 +125,12 @@ def test_a_token_that_the_server_does_not_know_fails_the_step_and_is_never_repea
     assert "401" in failure(refused)
     assert "wrong-but-secret" not in _event_log(instance, refused)
     assert not (home / "publications").exists()
+
+
+def test_a_new_dataset_is_published_without_anybody_asking(
+    home: Path, instance: dg.DagsterInstance, standin: RunningStandin
+) -> None:
+    assert Watch(instance).tick() == {*EVERYTHING, PUBLISHED}
 
 
 def test_nothing_is_published_where_nothing_says_so(home: Path) -> None:

@@ -109,11 +109,12 @@ def test_the_token_comes_from_the_variable_that_is_named(settings: Settings, hom
         (SERVER, False, "t", "webknossos.url", Severity.WARNING),
         ({}, True, "t", "instruments.0.publish", Severity.ERROR),
         (SERVER, True, "t", None, None),
+        (SERVER, {"enabled": False, "datasets": [{"match": "brain-7", "enabled": True}]}, "t", None, None),
         ({}, False, "", None, None),
     ],
 )
 def test_the_check_tells_what_would_keep_datasets_from_being_published(
-    settings: Settings, home: Path, server: Settings, published: bool, token: str, where: str | None, severity: Any
+    settings: Settings, home: Path, server: Settings, published: Any, token: str, where: str | None, severity: Any
 ) -> None:
     settings["webknossos"] = server
     settings["instruments"][0]["publish"] = published

@@ -156,7 +156,7 @@ def test_what_is_asked_for_beside_the_voxels_is_set(dataset: Dataset, standin: R
     assert httpx.get(result.url).status_code == 200
 
 
-@pytest.mark.parametrize("standin", [14, 16], indirect=True)
+@pytest.mark.parametrize("standin", [14], indirect=True)
 def test_one_changed_layer_is_sent_alone_and_the_dataset_keeps_its_id(
     dataset: Dataset, standin: RunningStandin
 ) -> None:

@@ -138,10 +138,10 @@ def _compute(configuration: Configuration) -> Iterator[Finding]:
 
 def _publishing(configuration: Configuration, environment: Mapping[str, str]) -> Iterator[Finding]:
     settings = configuration.webknossos
-    publishing = [name for name, one in configuration.instruments.items() if one.publish.enabled]
+    publishing = [name for name, one in configuration.instruments.items() if one.publish.publishes_any]
     if settings.url is None:
         for index, instrument in enumerate(configuration.instrument_list):
-            if instrument.publish.enabled:
+            if instrument.publish.publishes_any:
                 what = f"datasets of {instrument.name!r} shall be published, but no server is named"
                 remedy = "Set webknossos.url, or publish: false"
                 yield Finding(f"instruments.{index}.publish", Severity.ERROR, what, remedy)

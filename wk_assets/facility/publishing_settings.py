@@ -154,6 +154,12 @@ class PublishSettings(_HowToPublish):
     def _yes_or_no(cls, section: Any) -> Any:
         return {"enabled": section} if isinstance(section, bool) else section
 
+    @property
+    def publishes_any(self) -> bool:
+        """Say whether any dataset may be published, be it by an exception."""
+        said = (one.enabled for one in self.datasets if "enabled" in one.model_fields_set)
+        return self.enabled or any(said)
+
     def of(self, dataset: str) -> "PublishSettings":
         """Say what holds for one dataset: what the first exception that matches its name says, else what is said here."""
         for exception in self.datasets:

@@ -174,7 +174,7 @@ def arriving_name(layer: PlannedLayer) -> str:
 
 
 def _leftovers(planned: Sequence[PlannedLayer], on_server: Mapping[str, LayerProperties]) -> tuple[str, ...]:
-    awaited = {arriving_name(layer) for layer in planned if layer.is_sent}
+    awaited = {layer.name for layer in planned} | {arriving_name(layer) for layer in planned if layer.is_sent}
     ours = re.compile(rf"(?:{'|'.join(re.escape(layer.name) for layer in planned)})\.[0-9a-f]{{{_ARRIVING_DIGITS}}}")
     return tuple(name for name in on_server if ours.fullmatch(name) and name not in awaited)
 
