@@ -43,10 +43,14 @@ _PUBLIC = {
     "Node": "wk_assets.skeleton.node",
     "NormalizedBoundingBox": "wk_assets.geometry.bounding_box",
     "Project": "wk_assets.administration.tasks",
+    "RemoteAccessMode": "wk_assets.dataset.remote_access_mode",
     "RemoteAiModel": "wk_assets.dataset.remote_ai_model",
     "RemoteAnnotation": "wk_assets.annotation.remote_annotation",
     "RemoteAttachments": "wk_assets.dataset.remote_attachments",
+    "RemoteDataset": "wk_assets.dataset.remote_dataset",
     "RemoteFolder": "wk_assets.dataset.remote_folder",
+    "RemoteLayer": "wk_assets.dataset.remote_layer",
+    "RemoteSegmentationLayer": "wk_assets.dataset.remote_layer",
     "SEGMENTATION_CATEGORY": "wk_assets.properties.category",
     "SamplingModes": "wk_assets.geometry.mag_ladder",
     "SegmentIndexAttachment": "wk_assets.dataset.attachment",
@@ -104,10 +108,14 @@ __all__ = [
     "Node",
     "NormalizedBoundingBox",
     "Project",
+    "RemoteAccessMode",
     "RemoteAiModel",
     "RemoteAnnotation",
     "RemoteAttachments",
+    "RemoteDataset",
     "RemoteFolder",
+    "RemoteLayer",
+    "RemoteSegmentationLayer",
     "SamplingModes",
     "SegmentIndexAttachment",
     "SegmentInformation",
@@ -150,9 +158,12 @@ if TYPE_CHECKING:
     from wk_assets.dataset.layer import Layer, SegmentationLayer
     from wk_assets.dataset.layer_to_link import LayerToLink
     from wk_assets.dataset.mag_view import MagView
+    from wk_assets.dataset.remote_access_mode import RemoteAccessMode
     from wk_assets.dataset.remote_ai_model import AiModelCategory, RemoteAiModel
     from wk_assets.dataset.remote_attachments import RemoteAttachments
+    from wk_assets.dataset.remote_dataset import RemoteDataset
     from wk_assets.dataset.remote_folder import RemoteFolder
+    from wk_assets.dataset.remote_layer import RemoteLayer, RemoteSegmentationLayer
     from wk_assets.dataset.transfer_mode import TransferMode
     from wk_assets.dataset.view import View
     from wk_assets.geometry.bounding_box import BoundingBox, NDBoundingBox, NormalizedBoundingBox
