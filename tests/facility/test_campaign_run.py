@@ -189,6 +189,15 @@ def test_what_shall_not_be_made_is_not(server: Server, locks: Path) -> None:
         Project.get_by_name("p")
 
 
+def test_tasks_on_a_dataset_that_was_published_anew_stay_and_are_told(server: Server, locks: Path) -> None:
+    first = planned(server)
+    create_planned_tasks(first, locks)
+    again = create_planned_tasks(planned(server), locks)
+
+    assert (again.created, len(again.existing), again.complete) == ((), 3, True)
+    assert f"are on dataset {first.dataset_id}, not on" in again.warnings[0]
+
+
 def test_one_program_at_a_time_makes_the_tasks_of_a_campaign(
     server: Server, locks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ Everything asks as the user of the current context (`client.context`), who must 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,19 @@ def create_planned_tasks(plan: CampaignPlan, locks: Path) -> Creation:
     """
     with exclusive(locks / f"campaign-{plan.campaign.name}.lock", f"tasks of {plan.campaign.name}", LOCK_WAIT_SECONDS):
         prepared = prepare(plan.campaign, plan.dataset_id)
-        return make_missing(prepared, plan.tasks, campaign_tasks(plan.campaign, prepared.project))
+        there = campaign_tasks(plan.campaign, prepared.project)
+        made = make_missing(prepared, plan.tasks, there)
+        return replace(made, warnings=(*made.warnings, *_on_another_dataset(plan, there)))
+
+
+def _on_another_dataset(plan: CampaignPlan, there: Mapping[str, Task]) -> list[str]:
+    """Say which tasks are on a dataset that is not the campaign's any more, e.g. because it was published anew."""
+    others = {there[task.key].dataset_id for task in plan.tasks if task.key in there} - {plan.dataset_id}
+    return [
+        f"tasks of campaign {plan.campaign.name!r} are on dataset {other}, not on {plan.dataset_id}; they stay, with the work "
+        "on them. To have it all done anew, give the campaign another name"
+        for other in sorted(others)
+    ]
 
 
 def make_missing(prepared: Prepared, planned: Sequence[PlannedTask], there: Mapping[str, Task]) -> Creation:
