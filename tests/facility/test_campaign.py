@@ -209,6 +209,15 @@ def test_the_campaigns_of_the_template_load_when_their_comment_signs_are_taken_a
     assert {ReviewRule, NextRule, EscalateRule, StopRule} <= seen
 
 
+def test_the_campaign_of_the_readme_loads(repository: Path, settings: Settings, home: Path) -> None:
+    readme = (repository / "README.md").read_text("utf-8")
+    (block,) = (one.partition("```")[0] for one in readme.split("```yaml\n") if one.startswith("campaigns:"))
+    given = yaml.safe_load(block)["campaigns"]
+    target = document(name="segments", dataset="run_17", work=None)
+
+    assert load(settings, home, *given, target).campaign("seeds").instances == 2
+
+
 def test_every_work_and_rule_that_the_template_offers_loads(settings: Settings, home: Path) -> None:
     offered = [
         line[line.index("{rule:") :]

@@ -17,7 +17,7 @@ from wk_assets.errors import InputError, LockedError, NoAnswerError, NotOnServer
 from wk_assets.facility import campaign_run
 from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_places import grid_places
-from wk_assets.facility.campaign_plan import CampaignPlan, plan_campaign
+from wk_assets.facility.campaign_plan import CampaignPlan, TaskKey, plan_campaign
 from wk_assets.facility.campaign_run import campaign_status, create_planned_tasks, tasks_there
 from wk_assets.facility.campaign_work import GridWork
 from wk_assets.facility.follow_up import FinishedAnnotation, FollowUps, follow_ups
@@ -283,12 +283,43 @@ def test_a_follow_up_whose_giving_out_broke_is_given_out_by_the_next_run(worked:
     here = worked.begin(REVIEW)
     one = worked.finished(worked.server.take(0))
     worked.server.fault(kind="status", status=500, method="POST", path="/assign$")
-    with pytest.raises(Exception, match="500"):
-        worked.follow(here, one)
-    told, _ = worked.follow(here, one)
+    _, broken = worked.follow(here, one)
+    told, healed = worked.follow(here, one)
+    assert "was not given to anybody" in broken.creations["seeds"].problems[0]
+    assert (broken.complete, healed.complete) == (False, True)
     task = tasks_there(here)[told.tasks[0].key]
 
     assert (task.status.pending_instance_count, task.status.active_instance_count) == (0, 1)
+
+
+@pytest.mark.parametrize(("chain", "route"), [("server", "/tasks$"), ("file", "/createFromFiles$")])
+@pytest.mark.parametrize("kind", ["lost", "drop"])
+def test_a_follow_up_whose_creation_broke_is_made_once(worked: Work, chain: str, route: str, kind: str) -> None:
+    here = worked.begin({**REVIEW, "chain": chain})
+    one = worked.finished(worked.server.take(0))
+    worked.server.fault(kind=kind, method="POST", path=route)
+    _, broken = worked.follow(here, one)
+    told, healed = worked.follow(here, one)
+    listed = [task.creation_info or "" for task in Project.get_by_name("p").get_tasks()]
+
+    assert (broken.complete, healed.complete) == (False, True)
+    assert broken.creations["seeds"].unsure == (told.tasks[0].key,)
+    assert Counter(str(TaskKey.parse(name)) for name in listed) == Counter(
+        [here.name + "/" + told.tasks[0].key.split("/")[1], told.tasks[0].key]
+    )
+
+
+def test_a_campaign_that_can_not_go_on_keeps_no_other_one_from_it(worked: Work) -> None:
+    onward = [{"rule": "next", "campaign": name, "name": name} for name in ("asleep", "awake")]
+    here = worked.begin(*onward)
+    others = {"asleep": campaign(name="asleep", active=False), "awake": campaign(name="awake")}
+    told = follow_ups(here, [worked.finished(worked.server.take(0))], others)
+    run = run_follow_ups(here, told, others, worked.locks)
+
+    assert not run.complete
+    assert "is not active" in run.creations["asleep"].problems[0]
+    assert run.creations["awake"].complete
+    assert len(tasks_there(others["awake"])) == 1
 
 
 def test_a_result_that_is_sent_as_a_file_is_named_after_its_key(worked: Work) -> None:

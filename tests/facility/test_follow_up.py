@@ -82,6 +82,17 @@ def test_what_a_check_found_is_repaired_where_it_is_so_often_and_no_more() -> No
     assert follow(REPAIR, done=third) == FollowUps(stuck=("c",))
 
 
+def test_rounds_are_counted_even_where_earlier_work_is_not_finished_any_more() -> None:
+    reopened = [finished("c", key=following("b", "repair", 2), findings=(found(),))]
+
+    assert follow(REPAIR, done=reopened) == FollowUps(stuck=("c",))
+
+
+def test_a_rule_to_a_campaign_that_is_not_given_is_refused() -> None:
+    with pytest.raises(InputError, match="leads to 'stage2', which is not among"):
+        follow({"rule": "next", "campaign": "stage2"}, done=[finished("a")])
+
+
 def test_only_the_checks_that_a_rule_names_are_repaired() -> None:
     told = follow({**REPAIR, "checks": ["one_component"]}, done=[finished("a", findings=(found("inside_box"),))])
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from wk_assets.errors import InputError
 from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_plan import Place, PlannedTask, TaskKey
 from wk_assets.facility.campaign_rules import (
@@ -244,7 +245,12 @@ class _Place:
     # ------------------------------------------------------------------ tasks
 
     def _task(self, rule: FollowUpRule, one: FinishedAnnotation, *, once_per_place: bool = False) -> PlannedTask:
-        target = self._targets[rule.campaign or self._campaign.name]
+        name = rule.campaign or self._campaign.name
+        if name not in self._targets:
+            raise InputError(
+                f"campaign {self._campaign.name!r}: a rule leads to {name!r}, which is not among the campaigns"
+            )
+        target = self._targets[name]
         inside = target.name == self._campaign.name
         key = TaskKey(
             campaign=target.name,

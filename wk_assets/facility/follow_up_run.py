@@ -10,7 +10,14 @@ from pathlib import Path
 
 from wk_assets.administration.tasks import Task
 from wk_assets.client.context import current_context
-from wk_assets.errors import NotOnServerError, RefusedTask, RequestRefusedError, TaskCreationError
+from wk_assets.errors import (
+    InputError,
+    NotOnServerError,
+    RefusedTask,
+    RequestRefusedError,
+    ServerError,
+    TaskCreationError,
+)
 from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_plan import PlannedTask, file_name
 from wk_assets.facility.campaign_run import (
@@ -51,7 +58,8 @@ def run_follow_ups(
 ) -> FollowUpRun:
     """Make what follows from a campaign's annotations. `campaigns`: by name, all that rules lead to.
 
-    Raises as `campaign_run.create_planned_tasks`.
+    What goes wrong with a task or a campaign is told in the result, and hinders no other. Raises LockedError while another
+    program makes the campaign's tasks, ServerError if withdrawing fails.
     """
     by_campaign: dict[str, list[PlannedTask]] = {}
     for task in planned.tasks:
@@ -60,8 +68,14 @@ def run_follow_ups(
     waiting: dict[str, str] = {}
     with exclusive(locks / f"campaign-{campaign.name}.lock", f"follow-ups of {campaign.name}", LOCK_WAIT_SECONDS):
         for name, tasks in by_campaign.items():
-            target = campaigns.get(name, campaign)
-            creations[name], held_back = _make(target, tasks)
+            try:
+                creations[name], held_back = _make(campaigns.get(name, campaign), tasks)
+            except (InputError, ServerError) as error:
+                # One campaign that can not go on keeps no other one from it; what was made is found by the next run
+                creations[name] = Creation(
+                    unsure=tuple(task.key for task in tasks), problems=(str(error),), cause=error
+                )
+                continue
             waiting.update(held_back)
         withdrawn = tuple(task_id for task_id in planned.withdrawn if _withdraw(task_id))
     return FollowUpRun(creations=creations, withdrawn=withdrawn, waiting=waiting)
@@ -80,10 +94,20 @@ def _make(campaign: Campaign, planned: Sequence[PlannedTask]) -> tuple[Creation,
     creation = _together([made, *from_files])
     if any(task.not_by for task in able):
         now = campaign_tasks(campaign, prepared.project) if creation.created else there
-        for task in able:
-            if task.not_by and task.key in now:
-                people.give(now[task.key], task)
+        creation = replace(creation, problems=(*creation.problems, *_given(people, able, now)))
     return creation, waiting
+
+
+def _given(people: "_People", planned: Sequence[PlannedTask], there: Mapping[str, Task]) -> list[str]:
+    """Give out what not everybody may do; returns what went wrong, task by task."""
+    problems: list[str] = []
+    for task in planned:
+        if task.not_by and task.key in there:
+            try:
+                people.give(there[task.key], task)
+            except ServerError as error:
+                problems.append(f"{task.key} is there, but was not given to anybody: {error}")
+    return problems
 
 
 def _make_from_file(prepared: Prepared, task: PlannedTask, there: Mapping[str, Task]) -> Creation:
