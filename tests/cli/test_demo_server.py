@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.conftest import Command
 from wk_assets.cli.demo_server import DEMO_TOKEN_VARIABLE, choose_port, demo_server
 from wk_assets.errors import ConfigurationError
 from wk_assets.facility.configuration import Configuration, load_configuration
@@ -58,6 +59,16 @@ def test_another_server_at_its_port_is_not_taken_for_it(configuration: Configura
         demo_server(configuration),
     ):
         pass
+
+
+def test_the_check_of_a_demo_misses_no_token(
+    configuration: Configuration, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(DEMO_TOKEN_VARIABLE)
+
+    found = command("check", "--home", configuration.home, "--json").document["findings"]
+
+    assert [one["where"] for one in found if "token" in one["what"].lower()] == []
 
 
 def test_a_home_that_is_no_demos_has_no_server(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`wk-assets check`: would the configuration work? Shows what `facility.preflight` finds; repairs nothing."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,11 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check the configuration, the folders, the free disk and the credentials. Exit code 7 on a finding that stops the work."""
+    from wk_assets.cli.demo_server import demo_environment
     from wk_assets.facility.preflight import Severity, examine
 
     configuration = configuration_of(home)
-    findings = examine(configuration)
+    findings = examine(configuration, {**os.environ, **demo_environment(configuration)})
     counts = [finding for finding in findings if strict or finding.severity is Severity.ERROR]
     if as_json:
         show_json(

@@ -7,7 +7,7 @@ owner alone may read, and goes to Dagster's processes through the environment; i
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,13 +48,13 @@ def demo_server(configuration: "Configuration") -> Iterator[str | None]:
     Another `wk-assets demo` or `wk-assets ui` on this home that serves it already goes on doing so. Raises ConfigurationError
     if something else listens at its port.
     """
-    settings = configuration.webknossos
+    settings, variables = configuration.webknossos, demo_environment(configuration)
     port = None if settings.url is None else urlsplit(settings.url).port
-    if settings.url is None or port is None or settings.token_variable != DEMO_TOKEN_VARIABLE:
+    if not variables or settings.url is None or port is None:
         yield None
         return
-    token = _token(configuration.home / _FOLDER)
-    os.environ[DEMO_TOKEN_VARIABLE] = token
+    os.environ.update(variables)
+    token = variables[DEMO_TOKEN_VARIABLE]
     if _answers(settings.url, token):
         yield settings.url
         return
@@ -71,6 +71,14 @@ def demo_server(configuration: "Configuration") -> Iterator[str | None]:
         raise ConfigurationError(str(configuration.home / "wk_assets.yaml"), [problem]) from error
     with running_standin(configuration.home / _FOLDER, port=port, admin_token=token):
         yield settings.url
+
+
+def demo_environment(configuration: "Configuration") -> Mapping[str, str]:
+    """Give the variable that holds the token of the demo's server; nothing for a home that is no demo's."""
+    settings = configuration.webknossos
+    if settings.url is None or settings.token_variable != DEMO_TOKEN_VARIABLE:
+        return {}
+    return {DEMO_TOKEN_VARIABLE: _token(configuration.home / _FOLDER)}
 
 
 def _token(folder: Path) -> str:

@@ -11,6 +11,7 @@ from wk_assets.cli.quantities import bytes_text
 from wk_assets.cli.screen import complain, headline, say, show_json, show_table
 
 if TYPE_CHECKING:
+    from wk_assets.facility.configuration import Configuration
     from wk_assets.facility.publishing_request import Publication
     from wk_assets.operations.transfer.publish_plan import PublishPlan
 
@@ -22,13 +23,20 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Publish a dataset on the server that wk_assets.yaml names: what changed is sent, the rest stays as it is."""
+    from wk_assets.cli.demo_server import demo_server
+
+    configuration = configuration_of(home)
+    with demo_server(configuration):
+        _publish(configuration, dataset, dry_run=dry_run, as_json=as_json)
+
+
+def _publish(configuration: "Configuration", dataset: str, *, dry_run: bool, as_json: bool) -> None:
     from wk_assets.errors import CatalogueError
     from wk_assets.facility.catalogue import Catalogue
     from wk_assets.facility.ingest import failed_checks
     from wk_assets.facility.publishing_request import publish_entry, publish_request, server_of
     from wk_assets.operations.transfer.publish_dataset import plan_publish
 
-    configuration = configuration_of(home)
     catalogue = Catalogue(configuration.catalogue_folder)
     entry = catalogue.get(dataset)
     if entry is None:
