@@ -19,6 +19,7 @@ from wk_assets.errors import (
     NotOnServerError,
     PlanError,
     RequestRefusedError,
+    ServerBusyError,
     ServerError,
     UnexpectedStatusError,
     UnsupportedApiVersionError,
@@ -183,6 +184,12 @@ def may_have_happened(error: ServerError) -> bool:
     return isinstance(error, UnexpectedStatusError) and (error.status >= 500 or "noSuchUpload" in str(error))
 
 
+def seconds_to_look(error: ServerError, patience_seconds: float) -> float:
+    """Say how long to look for what was asked for: a server that is busy, or knows of no such upload, is not at work on it."""
+    at_rest = isinstance(error, ServerBusyError) or "noSuchUpload" in str(error)
+    return 0.0 if at_rest else patience_seconds
+
+
 def refuse_if_there(part: LayerPart, *, there: bool, replace: bool, client: WkApiClient) -> None:
     """Make room for a part, or say that there is none. Raises AlreadyThereError."""
     if there and not replace:
@@ -266,7 +273,8 @@ class _PartUpload:
         try:
             store.finish_upload(upload_id, self._part.domain)
         except (NoAnswerError, UnexpectedStatusError) as error:
-            if may_have_happened(error) and appears(self._part, self._client, self._settings.patience_seconds):
+            patience = seconds_to_look(error, self._settings.patience_seconds)
+            if may_have_happened(error) and appears(self._part, self._client, patience):
                 return
             if isinstance(error, RequestRefusedError):
                 remove_tree(self._folder)  # the server has looked at it and thrown it away: nothing to go on with

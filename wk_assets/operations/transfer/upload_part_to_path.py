@@ -13,6 +13,7 @@ from wk_assets.operations.transfer.upload_part import (
     may_have_happened,
     part_notes_folder,
     refuse_if_there,
+    seconds_to_look,
 )
 from wk_assets.storage.journal import Journal
 from wk_assets.storage.locks import exclusive
@@ -62,7 +63,8 @@ def _place_part(part: LayerPart, context: ServerContext, settings: PartToPathSet
     try:
         part.finish_path(client, settings.path_prefix, overwrite_pending=settings.overwrite_pending)
     except (NoAnswerError, UnexpectedStatusError) as error:
-        if not (may_have_happened(error) and appears(part, client, settings.patience_seconds)):
+        patience = seconds_to_look(error, settings.patience_seconds)
+        if not (may_have_happened(error) and appears(part, client, patience)):
             raise
     if not appears(part, client, 0.0):
         raise PlanError(
