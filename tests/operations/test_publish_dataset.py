@@ -1,5 +1,9 @@
 """Publishing brings a server up to a dataset, sends what changed and nothing else, and keeps what people set there."""
 
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -316,6 +320,39 @@ def test_a_run_that_breaks_anywhere_is_gone_on_from_and_never_makes_two(
     _forget_requests(standin)
     assert not _publish(dataset, standin, **more).changed
     assert _writing_requests(standin) == []
+
+
+def _publish_in_a_process(request: PublishRequest, url: str, token: str, arrived: Any) -> None:
+    context = ServerContext(ServerAddress(url=url, token=token, timeout_seconds=60))
+    settings = PublishSettings(piece_bytes=1024, threads=1, patience_seconds=0.0)
+    run_publish(request, context, settings, lambda _done, _total: arrived.set())
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2, 0.4])
+def test_a_killed_publication_is_gone_on_from(dataset: Dataset, standin: RunningStandin, delay: float) -> None:
+    """The process dies without a word, when the dataset is sent first and when a layer of it is replaced."""
+    assert standin.seed is not None
+    spawn = multiprocessing.get_context("spawn")
+    for change in (False, True):
+        if change:
+            _change_color(dataset)
+        arrived = spawn.Event()
+        process = spawn.Process(
+            target=_publish_in_a_process, args=(_ask(dataset), standin.url, standin.seed.admin, arrived)
+        )
+        process.start()
+        assert arrived.wait(60)
+        time.sleep(delay)
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+
+        result = _publish(dataset, standin)
+
+        usable = [stored for stored in _on_server(standin) if stored["status"] is None]
+        assert [stored["id"] for stored in usable] == [result.dataset_id]
+        assert sorted(layer["name"] for layer in usable[0]["source"]["dataLayers"]) == ["color", "labels"]
+        np.testing.assert_array_equal(_voxels(standin, result.dataset_id), VOXELS[:, ::-1] if change else VOXELS)
 
 
 @pytest.mark.parametrize("standin", [13], indirect=True)
