@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import uuid
 from pathlib import Path
 from typing import Any
@@ -416,6 +417,17 @@ def proxy(contract: Contract) -> None:
 @operation("open_direct")
 def direct_paths(contract: Contract) -> None:
     assert all(mag["path"] for mag in _layer(contract, contract.made["dataset"], "color")["mags"])
+
+
+@operation("meshes")
+def meshes(contract: Contract) -> None:
+    mesh = {"lod": 0, "segmentId": 7, "mag": [1, 1, 1], "seedPosition": [0, 0, 7]}
+    stl = contract.store().download_mesh(
+        dataset_id=contract.made["dataset"], layer_name="labels", mesh=mesh, token=None
+    )
+    (count,) = struct.unpack_from("<I", stl, 80)
+    assert count > 0
+    assert len(stl) == 84 + 50 * count
 
 
 @operation()

@@ -88,6 +88,14 @@ def open_direct(state: State) -> None:
 
 
 @flow
+def meshes(state: State) -> None:
+    path = state.made["remote"].download_mesh(
+        7, state.folder / "meshes", layer_name="segmentation", mag=1, seed_position=wk.Vec3Int(0, 0, 7)
+    )
+    assert (path.stat().st_size - 84) % 50 == 0
+
+
+@flow
 def list_and_find(state: State) -> None:
     found = wk.RemoteDataset.list(name="uploaded")
     assert {one.dataset_id for one in found.values()} == {state.made["remote"].dataset_id}

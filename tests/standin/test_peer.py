@@ -22,14 +22,14 @@ _PEER_PYTHON = Path(os.environ.get("WK_ASSETS_PEER_PYTHON", _REPOSITORY / ".venv
 _FLOWS = Path(__file__).with_name("peer_flows.py")
 # The peer itself refuses the first two below version 14, and the third needs the mag of the first.
 _SINCE_14 = {"mag_upload", "attachment_upload", "mag_to_path"}
-# Routes that the peer calls in flows that the stand-in has none of: meshes, proofreading, weights of networks, short links,
+# Routes that the peer calls in flows that are not driven: meshes of annotations, proofreading, weights of networks, short links,
 # preliminary datasets, files of attachments through the proxy; and those of versions up to 13, driven by that version.
 _NOT_DRIVEN = {
     "GET /aiModels/:", "GET /datasets/disambiguate/:/:/toId", "GET /tracingstore", "GET /health",
     "GET /datasets/:/proxy/layers/:/attachments/:/:/*",
     "GET /mapping/:/agglomerateGraph/:", "GET /shortLinks/byKey/:", "PATCH /users/:", "POST /aiModels/:/finishUploadToPath",
     "POST /aiModels/reserveUploadToPath", "POST /datasetConfigurations/:",
-    "POST /datasets/:/layers/:/meshes/fullMesh.stl", "POST /datasets/:/reserveUploadToPathsForPreliminary",
+    "POST /datasets/:/reserveUploadToPathsForPreliminary",
     "POST /triggers/reload/:/:", "POST /volume/:/fullMesh.stl", "PUT /tasks/:",
     "POST /datasets/reserveUpload", "POST /datasets/finishUpload", "POST /datasets",
 }  # fmt: skip

@@ -99,9 +99,12 @@ class _Server:
                 await request.body()
                 return fault.answer()
             if fault.kind == "slow":
+                await request.body()  # who hangs up while it takes its time has asked all the same
                 await run_in_threadpool(faults.wait, fault)
         found = self._routes.find(target.server, method, target.rest, target.version)
         response = await self._routed(request, target, found)
+        if fault is not None and fault.kind == "twice":
+            response = await self._routed(request, target, found)
         if target.server != "_standin":
             await run_in_threadpool(self._note, request, target, found[0] if found else None, response.status_code)
         if fault is not None and fault.kind == "lost":

@@ -1,8 +1,8 @@
 """Trouble on order: the next requests to a route fail, hang, break, or succeed without anybody hearing of it.
 
 A fault is `{"method", "path" (a pattern), "kind", "times", …}`; kinds: `status` (with `status`, `body`, `retryAfter`, `html`),
-`drop` (the connection breaks without an answer), `truncate` (half of the body), `slow` (`seconds`), and `lost` (the request
-is carried out, the answer is a 500).
+`drop` (the connection breaks without an answer), `truncate` (half of the body), `slow` (`seconds`), `lost` (the request
+is carried out, the answer is a 500), and `twice` (a proxy repeats the request, and hands through the second answer).
 """
 
 import json
@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from wk_assets.standin.database import document
 from wk_assets.standin.world import World
 
-Kind = Literal["status", "drop", "truncate", "slow", "lost"]
+Kind = Literal["status", "drop", "truncate", "slow", "lost", "twice"]
 
 
 class DroppedConnection(Exception):  # noqa: N818  # an order, not a failure of ours
