@@ -1,6 +1,7 @@
 """Where work is: inside of the box, the same for the same configuration, every wrong row and node named."""
 
 import itertools
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,7 @@ def test_random_boxes_have_their_middle_in_the_mask(dataset: Dataset, monkeypatc
 
     assert len(places) == 6
     assert places == find_places(campaign(work=work), dataset.layers)
+    assert keys(places[:2]) == keys(find_places(campaign(work={**work, "count": 2}), dataset.layers))
     assert all(place.position.x >= 32 and place.position.y >= 32 and place.position.z >= 16 for place in places)
     assert all(BoundingBox((0, 0, 0), (64, 64, 32)).contains_bbox(box) for box in boxes(places))
     with pytest.raises(InputError, match="'mask' is empty"):
@@ -201,6 +203,32 @@ def test_segments_are_drawn_by_the_seed_whatever_the_blocks(dataset: Dataset, mo
     assert len(set(drawn[8, 1])) == 7
     by_rank = sorted(range(1, 41), key=lambda one: int(segment_ranks(np.array([one], np.uint64), 1)[0]))[:7]
     assert drawn[8, 1] == [f"segment {one}" for one in sorted(by_rank)]
+
+
+@pytest.mark.parametrize("rule", ["segments", "random"])
+def test_a_layer_is_never_in_memory_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    monkeypatch.setattr(campaign_segments, "BLOCK_VOXELS", 32)
+    monkeypatch.setattr(campaign_random, "BLOCK_VOXELS", 32)
+    made, edge = Dataset(tmp_path / "data", voxel_size=(4, 4, 40)), 160
+    layer = made.add_layer(
+        "color", "segmentation", dtype="uint32", bounding_box=BoundingBox((0, 0, 0), (edge, edge, edge))
+    )
+    labels = np.arange(edge**3, dtype=np.uint32).reshape(edge, edge, edge) // 4096 + 1
+    layer.add_mag(1).write(labels)
+    work = {
+        "segments": {"rule": "segments", "layer": "color", "count": 5},
+        "random": {"rule": "random", "count": 5, "size": 4, "seed": 1, "mask": "color"},
+    }[rule]
+    find_places(campaign(work=work), made.layers)  # what is loaded once does not count
+    tracemalloc.start()
+    try:
+        assert len(find_places(campaign(work=work), made.layers)) == 5
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert labels.nbytes == 16_384_000
+    assert peak < 5_000_000
 
 
 def test_every_segment_that_is_not_there_is_named(dataset: Dataset) -> None:

@@ -22,7 +22,8 @@ from wk_assets.geometry.vec3_int import Vec3Int
 # Voxels per edge of what is read at once. It orders the voxels of a mask, so other blocks would give other places.
 BLOCK_VOXELS = 128
 _TRIES_PER_BOX = 200
-_BATCH = 4096
+# Always whole batches, so that more boxes keep the places of fewer
+_BATCH = 512
 
 
 class MaskBlocks:
@@ -100,9 +101,9 @@ def _candidates(work: RandomWork, inside: BoundingBox, room: Vec3Int, mask: Mask
             yield inside.topleft + Vec3Int([_below(random, edge) for edge in room])
         return
     half, last = Vec3Int(work.size) // 2, inside.topleft + room
-    for start in range(0, tries, _BATCH):
+    for _ in range(-(-tries // _BATCH)):
         # Many at once: voxels are found by reading blocks of the mask, and each is read once per batch
-        numbers = [_below(random, mask.size) for _ in range(min(_BATCH, tries - start))]
+        numbers = [_below(random, mask.size) for _ in range(_BATCH)]
         for corner in mask.voxels(numbers):
             topleft = mask.within(corner, random) - half
             if all(first <= at < end for first, at, end in zip(inside.topleft, topleft, last, strict=True)):
