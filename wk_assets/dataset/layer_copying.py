@@ -8,7 +8,8 @@ from pathlib import Path
 from upath import UPath
 
 from wk_assets.dataset.layer import Layer, SegmentationLayer
-from wk_assets.dataset.layer_adding import LayerAdding, parse_data_format, without_files
+from wk_assets.dataset.layer_adding import DEFAULT_DATA_FORMAT, LayerAdding, parse_data_format, without_files
+from wk_assets.dataset.layer_handle import LayerHandle
 from wk_assets.dataset.view_region import Shape
 from wk_assets.errors import AlreadyThereError, InputError
 from wk_assets.geometry.voxel_size import VoxelSize
@@ -31,7 +32,7 @@ class LayerCopying(LayerAdding):
 
     def add_layer_as_copy(
         self,
-        foreign_layer: ForeignLayer,
+        foreign_layer: ForeignLayer | LayerHandle,
         new_layer_name: str | None = None,
         *,
         chunk_shape: Shape | None = None,
@@ -45,13 +46,16 @@ class LayerCopying(LayerAdding):
     ) -> Layer:
         """Copy a layer with all its mags; what is not given stays as it is there. See `Layer.add_mag_as_copy`.
 
-        `exists_ok`: a layer that is there gets the mags, over those that it has. `foreign_layer`: a layer or its directory.
+        `exists_ok`: a layer that is there gets the mags, over those that it has. `foreign_layer`: a layer or its directory; of
+        a layer on a server voxels are copied, no attachments, by default as zarr3 (`RemoteDataset.download` goes on when it was
+        interrupted, this begins anew).
         Raises AlreadyThereError, PropertiesError for types that the format does not have, StorageError.
         """
-        foreign = self._foreign_layer(foreign_layer)
+        foreign = foreign_layer if isinstance(foreign_layer, LayerHandle) else self._foreign_layer(foreign_layer)
         name = check_layer_name(new_layer_name or foreign.name)
         if name not in self.layers:
-            wanted = foreign.data_format if data_format is None else parse_data_format(data_format)
+            kept = foreign.data_format if isinstance(foreign, Layer) else DEFAULT_DATA_FORMAT
+            wanted = kept if data_format is None else parse_data_format(data_format)
             properties = without_files(foreign.properties, name).model_copy(update={"data_format": wanted})
             layer = self._add(properties)
         elif exists_ok:
@@ -71,7 +75,8 @@ class LayerCopying(LayerAdding):
                 exists_ok=exists_ok,
                 executor=executor,
             )
-        if with_attachments and _has_attachments(foreign) and isinstance(layer, SegmentationLayer):
+        here = isinstance(foreign, Layer) and _has_attachments(foreign)
+        if with_attachments and here and isinstance(layer, SegmentationLayer):
             layer.attachments.add_copy_attachments(*foreign.as_segmentation_layer().attachments)
         return layer
 

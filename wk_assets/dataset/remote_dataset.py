@@ -356,10 +356,14 @@ class RemoteDataset(RemoteLayerAdding, RemoteDatasetResampling, RemoteTransfer):
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemoteDataset) and other._source == self._source
+        return isinstance(other, RemoteDataset) and other._identity == self._identity
 
     def __hash__(self) -> int:
-        return hash((self.dataset_id, self.annotation_id, self._source.access_mode))
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[str, str, str | None, RemoteAccessMode]:
+        return self.server.address.url, self.dataset_id, self.annotation_id, self._source.access_mode
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         # without tokens: who unpickles it asks as the user of the context there

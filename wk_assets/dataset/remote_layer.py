@@ -95,12 +95,6 @@ class RemoteLayer(RemoteMagAdding, RemoteLayerResampling, LayerHandle):
         """Open one mag for reading, in the way that the dataset was opened. See `RemoteSource.open_array`."""
         return self._dataset.source.open_array(self._properties, entry)
 
-    def extend_box(self, box: NDBoundingBox) -> None:
-        """Let the layer's box hold another box (mag 1) too."""
-        wanted = check_layer_box(box, self._properties)
-        current = self.normalized_bounding_box
-        self._set_box(lambda _: wanted if current.is_empty() else current.extended_by(wanted))
-
     def _set_box(self, new_box: Callable[[LayerProperties], NDBoundingBox]) -> None:
         def changed(stored: LayerProperties) -> LayerProperties:
             return with_layer_box(stored, check_layer_box(new_box(stored), stored))

@@ -5,7 +5,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from tests.dataset.remote.sent_dataset import LARGEST, local_dataset
 from tests.served import Server
@@ -374,3 +376,54 @@ def test_a_change_that_the_server_refuses_is_not_taken_for_made(server: Server, 
         labels.largest_segment_id = 5
 
     assert labels.largest_segment_id == LARGEST
+
+
+# ---------------------------------------------------------------------- meshes and images
+
+
+def test_a_mesh_is_saved_under_the_id_of_its_segment(server: Server, dataset: RemoteDataset, tmp_path: Path) -> None:
+    # the stand-in makes no meshes, so its answers are ordered
+    server.fault(
+        method="POST", path="/layers/labels/meshes/fullMesh.stl$", kind="status", status=200, body="solid", times=2
+    )
+
+    from_file = dataset.download_mesh(7, tmp_path / "meshes", mesh_file_name="meshfile", lod=1)
+    made = dataset.get_segmentation_layer("labels").download_mesh(
+        2**63, tmp_path / "meshes", mag=1, seed_position=(10, 10, 10), mapping_name="m", mapping_type="agglomerate"
+    )
+
+    assert (from_file.name, made.name) == ("7.stl", f"{2**63}.stl")
+    assert "solid" in from_file.read_text()
+
+
+def test_a_mesh_that_there_is_not_leaves_no_file(dataset: RemoteDataset, tmp_path: Path) -> None:
+    labels = dataset.get_segmentation_layer("labels")
+
+    with pytest.raises(NotOnServerError):
+        labels.download_mesh(7, tmp_path / "meshes", mesh_file_name="meshfile")
+    with pytest.raises(InputError, match="name a mesh file, or give mag and seed_position"):
+        labels.download_mesh(7, tmp_path / "meshes")
+    with pytest.raises(InputError, match="a file needs neither"):
+        labels.download_mesh(7, tmp_path / "meshes", mesh_file_name="meshfile", mag=1)
+    with pytest.raises(InputError, match="0 is background"):
+        labels.download_mesh(0, tmp_path / "meshes", mesh_file_name="meshfile")
+    with pytest.raises(NotInDatasetError):
+        dataset.download_mesh(7, tmp_path / "meshes", layer_name="other", mesh_file_name="meshfile")
+
+    assert not (tmp_path / "meshes").exists()
+
+
+def test_images_become_a_dataset_on_the_server(server: Server, tmp_path: Path) -> None:
+    slices = np.random.default_rng(1).integers(0, 255, (4, 30, 20), dtype=np.uint8)
+    (tmp_path / "images").mkdir()
+    for number, one in enumerate(slices):
+        tifffile.imwrite(tmp_path / "images" / f"{number:03}.tif", one)
+    folder = RemoteFolder.get_root().add_subfolder("raw")
+
+    made = RemoteDataset.from_images(
+        tmp_path / "images", (4.0, 4.0, 40.0), "from_images", layer_name="em", folder="sample_organization/raw",
+        compress=False,
+    )  # fmt: skip
+
+    assert (made.name, made.folder, made.voxel_size) == ("from_images", folder, (4.0, 4.0, 40.0))
+    np.testing.assert_array_equal(made.get_layer("em").get_mag(1).read()[0], slices.T)

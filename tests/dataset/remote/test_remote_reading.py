@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import stamina
 
-from tests.dataset.remote.sent_dataset import BOX, COLORS, GRAY, LABELS, local_dataset, send
+from tests.dataset.remote.sent_dataset import BOX, COLORS, GRAY, LABELS, LARGEST, local_dataset, send
 from tests.served import Server
 from wk_assets.client.context import webknossos_context
 from wk_assets.dataset.dataset import Dataset
@@ -130,13 +130,18 @@ def test_nothing_is_written_and_the_error_says_what_to_do(sent: Sent, mode: Remo
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_layer_is_copied_into_a_local_dataset(sent: Sent, mode: RemoteAccessMode, tmp_path: Path) -> None:
+def test_layers_and_mags_are_copied_into_a_local_dataset(sent: Sent, mode: RemoteAccessMode, tmp_path: Path) -> None:
     copy = Dataset(tmp_path / "copy", voxel_size=(11.0, 11.0, 25.0))
 
     layer = copy.add_layer("gray", "color", dtype="uint8", bounding_box=BOX)
     layer.add_mag_as_copy(sent.opened(mode).get_layer("gray").get_mag(1))
+    copy.add_layer_as_copy(sent.opened(mode).get_layer("labels"), "segmentation")
 
-    np.testing.assert_array_equal(Dataset.open(tmp_path / "copy").get_layer("gray").get_mag(1).read(), GRAY)
+    again = Dataset.open(tmp_path / "copy")
+    np.testing.assert_array_equal(again.get_layer("gray").get_mag(1).read(), GRAY)
+    np.testing.assert_array_equal(again.get_layer("segmentation").get_mag(1).read(), LABELS)
+    assert again.get_layer("segmentation").data_format == "zarr3"
+    assert again.get_segmentation_layer("segmentation").largest_segment_id == LARGEST
 
 
 @pytest.mark.parametrize("mode", MODES)
