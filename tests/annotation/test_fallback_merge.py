@@ -80,6 +80,15 @@ def test_zeros_can_mean_that_nothing_is_painted(tmp_path: Path) -> None:
     assert np.array_equal(merged(tmp_path / "target").get_mag(1).read()[0], expected)
 
 
+def test_the_folder_that_holds_the_dataset_will_do(tmp_path: Path) -> None:
+    """That is what the reference calls the directory."""
+    dataset_of(tmp_path / "datasets/brain")
+
+    annotation_of().merge_fallback_layer(tmp_path / "target", tmp_path / "datasets")
+
+    assert merged(tmp_path / "target").get_mag(1).read()[0][32, 0, 1] == 20
+
+
 def test_coarser_mags_are_those_of_the_merged_voxels(tmp_path: Path) -> None:
     source = dataset_of(tmp_path / "source", mags=(1, 2, 4))
 

@@ -149,11 +149,12 @@ class AnnotationVolumes(AnnotationDocument):
     ) -> None:
         """Make a dataset at `target` of the fallback layer with what was drawn over it.
 
-        `dataset_directory`: the dataset that was annotated. What counts as drawn, and what `zeros_are_unpainted` changes, says
-        `fallback_merge`. Raises what `get_volume_layer`, `fallback_layer_of` and `merge_with_fallback` raise.
+        `dataset_directory`: the dataset that was annotated, or the folder that holds it under the annotation's `dataset_name`.
+        What counts as drawn, and what `zeros_are_unpainted` changes, says `fallback_merge`. Raises what `get_volume_layer`,
+        `fallback_layer_of` and `merge_with_fallback` raise.
         """
         volume = self.get_volume_layer(volume_layer_name, volume_layer_id)
-        fallback = fallback_layer_of(volume, local_path(dataset_directory))
+        fallback = fallback_layer_of(volume, local_path(dataset_directory), self.dataset_name)
         merge_with_fallback(
             volume, fallback, local_path(target), zeros_are_unpainted=zeros_are_unpainted, executor=executor
         )

@@ -27,6 +27,7 @@ from wk_assets.operations.compute import Compute
 from wk_assets.operations.passes.portable_array import PortableArray
 from wk_assets.operations.passes.task_runner import executor_or_threads
 from wk_assets.operations.passes.tile_sources import tiles_of
+from wk_assets.properties.dataset_properties import FILE_NAME
 from wk_assets.storage.new_path import made_whole
 
 
@@ -80,14 +81,20 @@ def merge_with_fallback(
         layer.largest_segment_id = None if known[0] is None else max(largest, known[0], known[1] or 0)
 
 
-def fallback_layer_of(volume: VolumeLayer, dataset_directory: Path) -> SegmentationLayer:
-    """Open the layer that a volume layer was drawn on. Raises InputError if it was drawn on none, NotInDatasetError."""
+def fallback_layer_of(volume: VolumeLayer, dataset_directory: Path, dataset_name: str) -> SegmentationLayer:
+    """Open the layer that a volume layer was drawn on; `dataset_directory`: the dataset, or the folder that holds it.
+
+    Raises InputError if it was drawn on none, NotADatasetError, NotInDatasetError.
+    """
     if volume.fallback_layer_name is None:
         raise InputError(
             f"volume layer {volume.name!r} has no fallback layer, so there is nothing to merge it with; export it instead "
             "(export_volume_layer_to_dataset)"
         )
-    return Dataset.open(dataset_directory, read_only=True).get_segmentation_layer(volume.fallback_layer_name)
+    path = dataset_directory
+    if not (path / FILE_NAME).exists() and dataset_name == Path(dataset_name).name and (path / dataset_name).is_dir():
+        path = path / dataset_name
+    return Dataset.open(path, read_only=True).get_segmentation_layer(volume.fallback_layer_name)
 
 
 # ---------------------------------------------------------------------- within

@@ -34,7 +34,7 @@ def merge_fallback(
 
     found = Annotation.load(annotation)
     volume = found.get_volume_layer(volume_layer_name)
-    fallback = fallback_layer_of(volume, dataset)
+    fallback = fallback_layer_of(volume, dataset, found.dataset_name)
     if target.exists():
         raise InputError(f"there is something at {target} already; choose another name for the new dataset")
     if dry_run:
