@@ -42,6 +42,7 @@ from wk_assets.storage.journal import Journal
 from wk_assets.storage.locks import exclusive
 
 _LOOK_AGAIN_SECONDS = 1.0
+_NO_TIME = (429, 503)
 
 
 class LayerPart(Protocol):
@@ -185,8 +186,11 @@ def may_have_happened(error: ServerError) -> bool:
 
 
 def seconds_to_look(error: ServerError, patience_seconds: float) -> float:
-    """Say how long to look for what was asked for: a server that is busy, or knows of no such upload, is not at work on it."""
-    at_rest = isinstance(error, ServerBusyError) or "noSuchUpload" in str(error)
+    """Say how long to look for what was asked for: a server that has no time, or knows of no such upload, is not at work on it.
+
+    A gateway that waited in vain says nothing about the server behind it.
+    """
+    at_rest = (isinstance(error, ServerBusyError) and error.status in _NO_TIME) or "noSuchUpload" in str(error)
     return 0.0 if at_rest else patience_seconds
 
 
