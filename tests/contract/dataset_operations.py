@@ -19,6 +19,8 @@ from wk_assets.client.models import (
     ApiDatasetExploreAndAddRemote,
     ApiFolderUpdate,
     ApiLinkedLayerIdentifier,
+    ApiReserveAiModelUploadToPathParameters,
+    ApiReserveDatasetUploadToPathsForPreliminaryParameters,
     ApiReserveDatasetUploadToPathsParameters,
     ApiReserveMagUploadToPathParameters,
     ApiTeamAdd,
@@ -474,6 +476,76 @@ def exploring(contract: Contract) -> None:
     )
     dataset_id = contract.client.dataset_explore_and_add_remote(dataset=wanted)
     np.testing.assert_array_equal(_read(contract, dataset_id, "color", BOX), contract.sample.voxels)
+
+
+@operation("update")
+def metadata_of_the_whole(contract: Contract) -> None:
+    """The other way to change a dataset: read all of it, change it, write all of it."""
+    dataset_id = contract.made["dataset"]
+    told = contract.client.dataset_info(dataset_id=dataset_id).to_body()
+    told["metadata"] = [{"key": "whole", "type": "string", "value": "v"}]
+    contract.ask("PATCH", f"/datasets/{dataset_id}", json=told)
+    shown = contract.client.dataset_info(dataset_id=dataset_id).metadata or ()
+    assert [(one.key, one.value) for one in shown] == [("whole", "v")]
+
+
+@operation()
+def preliminary(contract: Contract) -> None:
+    """A dataset that is reserved, and empty, gets its files put in place."""
+    contract.needs(14)
+    if not contract.control:
+        raise NotHere("needs a folder that the server and this machine share")
+    organization = contract.client.user_current().organization
+    session = UploadSession(
+        upload_id=str(uuid.uuid4()), dataset_name=contract.name("early"), organization_id=organization, file_count=1,
+        size_bytes=1,
+    )  # fmt: skip
+    contract.store().reserve_upload(session)
+    (found,) = contract.client.dataset_list(
+        is_active=None, organization_id=None, name=session.dataset_name, folder_id=None
+    )
+    contract.later(lambda: contract.client.dataset_delete(dataset_id=found.id))
+    source = json.loads((contract.sample.folder / "datasource-properties.json").read_text())
+    places = contract.client.reserve_dataset_upload_to_paths_for_preliminary(
+        found.id, ApiReserveDatasetUploadToPathsForPreliminaryParameters(data_source=source)
+    )
+    for layer in places.data_source["dataLayers"]:
+        for mag in layer["mags"]:
+            target = Path(mag["path"].removeprefix("file://"))
+            shutil.copytree(contract.sample.folder / layer["name"] / "1", target)
+    contract.client.finish_dataset_upload_to_paths(found.id)
+    np.testing.assert_array_equal(_read(contract, found.id, "color", BOX), contract.sample.voxels)
+
+
+@operation()
+def weights(contract: Contract) -> None:
+    if not contract.control:
+        raise NotHere("what is reserved for a network can not be taken back")
+    wanted = ApiReserveAiModelUploadToPathParameters(
+        data_store_name=contract.client.datastore_list()[0].name, name=contract.name("network")
+    )
+    made = contract.client.reserve_ai_model_upload_to_path(wanted)
+    assert made.path
+    contract.client.finish_ai_model_upload_to_path(made.id)
+    assert contract.client.get_ai_model_info(made.id).is_usable
+
+
+@operation()
+def short_links(contract: Contract) -> None:
+    with pytest.raises(NotOnServerError):
+        contract.client.short_link_by_key(key=contract.name("nowhere"))
+    contract.control_plane("POST", "/shortLinks/abc", json={"longLink": "https://wk.example/datasets/1"})
+    assert contract.client.short_link_by_key(key="abc").long_link == "https://wk.example/datasets/1"
+
+
+@operation()
+def user_changed(contract: Contract) -> None:
+    if not contract.control:
+        raise NotHere("nobody's rights are touched")
+    me = contract.client.user_current()
+    contract.client.user_update(user=me.model_copy(update={"experiences": {**me.experiences, "contract": 2}}))
+    assert contract.client.user_current().experiences["contract"] == 2
+    contract.client.user_update(user=me)
 
 
 @operation("delete_dataset")
