@@ -50,9 +50,9 @@ def _lines(tag: str, start: int, count: int, parts: list[Iterable[str] | None], 
     kept = [part for part in parts if part is not None]
     head, end = f"{_INDENT}<{tag}", " />\n"
     if not extras or not any(start <= row < start + count for row in extras):
-        return "".join(f"{head}{''.join(row)}{end}" for row in zip(*kept, strict=False))
+        return "".join(f"{head}{''.join(row)}{end}" for row in zip(*kept, strict=True))
     lines = []
-    for row, texts in enumerate(zip(*kept, strict=False), start):
+    for row, texts in enumerate(zip(*kept, strict=True), start):
         extra = extras.get(row, Extra())
         own = nml_text.pairs_text((), (*nml_text.additional(extra.additional_coordinates), *extra.attributes))
         inside = "".join(nml_text.unknown(4, extra.elements))
@@ -63,7 +63,7 @@ def _lines(tag: str, start: int, count: int, parts: list[Iterable[str] | None], 
 
 def _integers(name: str, values: NDArray[Any]) -> Iterable[str] | None:
     if _same(values):
-        return None if values[0] == MISSING else repeat(f' {name}="{values[0]}"')
+        return None if values[0] == MISSING else repeat(f' {name}="{values[0]}"', len(values))
     missing = values == MISSING
     if missing.any():
         return ["" if value == MISSING else f' {name}="{value}"' for value in values.tolist()]
@@ -82,7 +82,7 @@ def _numbers(name: str, values: NDArray[Any]) -> Iterable[str] | None:
         return None
     _refuse_infinite(name, values)
     if _same(values):
-        return repeat(f' {name}="{float(values[0])!r}"')
+        return repeat(f' {name}="{float(values[0])!r}"', len(values))
     return ["" if value != value else f' {name}="{value!r}"' for value in values.tolist()]  # noqa: PLR0124  # NaN: none
 
 
