@@ -22,6 +22,7 @@ from wk_assets.dataset.remote_sending import (
     check_same_voxels,
     copy_voxels,
     extend_remote_box,
+    refuse_links,
     send_mag,
     stored_layer,
     temporary_dataset,
@@ -155,11 +156,13 @@ class RemoteLayerAdding:
         sending = _Sending(self, transfer_mode, common_storage_path_prefix, overwrite_pending, with_attachments)
         if not isinstance(foreign, Layer):
             sending.refuse_attachments(foreign)
+            refuse_links(transfer_mode, f"the copy of layer {foreign.name!r}")
             with temporary_layer(self, foreign.properties, wanted or DEFAULT_DATA_FORMAT) as local:
                 copy_voxels(tuple(foreign.mags.values()), local)
                 like = foreign.properties.model_copy(update={"data_format": local.data_format})
                 sending.send(local, name, like)
         elif wanted is not None and wanted is not foreign.data_format:
+            refuse_links(transfer_mode, f"layer {foreign.name!r} as {wanted.value}")
             with temporary_dataset(self) as dataset:
                 copied = dataset.add_layer_as_copy(foreign, data_format=wanted, with_attachments=with_attachments)
                 sending.send(copied, name, copied.properties)
@@ -233,6 +236,7 @@ class RemoteMagAdding:
                 extend_box=extend_layer_bounding_box,
             )
             return self.get_mag(view.mag)
+        refuse_links(transfer_mode, f"the copy of mag {view.name}")
         stored = stored_layer(self)
         check_same_voxels(stored, view)
         with temporary_layer(self.dataset, view.layer.properties, stored.data_format) as local:

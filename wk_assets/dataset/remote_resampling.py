@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from wk_assets.dataset.remote_owners import RemoteDatasetOwner, RemoteLayerOwner
-from wk_assets.dataset.remote_sending import send_mag, stored_layer, temporary_layer
+from wk_assets.dataset.remote_sending import refuse_links, send_mag, stored_layer, temporary_layer
 from wk_assets.dataset.transfer_mode import TransferMode
 from wk_assets.dataset.view_region import Shape
 from wk_assets.errors import AlreadyThereError, NotInDatasetError, ReadOnlyError
@@ -84,7 +84,7 @@ class RemoteLayerResampling:
 
         The first is made from the voxels on the server, each other from the one before. Raises NotInDatasetError without
         `from_mag`, AlreadyThereError for mags that are there, ReadOnlyError (also for formats that are only read),
-        GeometryError, DownsamplingError, and what `add_mag_as_copy` raises.
+        GeometryError, DownsamplingError, InputError for transfer mode SYMLINK, and what `add_mag_as_copy` raises.
         """
         if from_mag is None and not self.mags:
             raise NotInDatasetError(f"layer {self.name!r} has no mag to be downsampled; add one first")
@@ -99,6 +99,7 @@ class RemoteLayerResampling:
             existing=_mags_to_align_with(self, align_with_other_layers),
         )
         _check_targets(self, wanted)
+        refuse_links(transfer_mode, f"each new mag of layer {self.name!r}")
         with temporary_layer(self.dataset, self.properties, stored_layer(self).data_format) as local:
             local.downsample(
                 from_mag=start,
@@ -140,7 +141,7 @@ class RemoteLayerResampling:
         """Make all usual mags from `finest_mag` up to `from_mag`: each voxel of the server's mag is repeated.
 
         The coarsest of them is sent first. Raises NotInDatasetError without `from_mag`, PlanError if it is no multiple of
-        `finest_mag`, AlreadyThereError, ReadOnlyError, and what `add_mag_as_copy` raises.
+        `finest_mag`, AlreadyThereError, ReadOnlyError, InputError for transfer mode SYMLINK, and what `add_mag_as_copy` raises.
         """
         source = self.get_mag(from_mag)
         wanted = finer_mags(
@@ -152,6 +153,7 @@ class RemoteLayerResampling:
             existing=_mags_to_align_with(self, align_with_other_layers),
         )
         _check_targets(self, wanted)
+        refuse_links(transfer_mode, f"each new mag of layer {self.name!r}")
         with temporary_layer(self.dataset, self.properties, stored_layer(self).data_format) as local:
             local.upsample(
                 from_mag,

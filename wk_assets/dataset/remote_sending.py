@@ -11,7 +11,7 @@ from wk_assets.dataset.layer_copying import LayerCopying
 from wk_assets.dataset.mag_view import MagView
 from wk_assets.dataset.remote_owners import RemoteDatasetOwner, RemoteLayerOwner
 from wk_assets.dataset.transfer_mode import TransferMode
-from wk_assets.errors import PropertiesError, ReadOnlyError
+from wk_assets.errors import InputError, PropertiesError, ReadOnlyError
 from wk_assets.operations.arrays.copy_mag import copy_mag
 from wk_assets.operations.datasets.layer_box import with_box_around
 from wk_assets.operations.transfer.place_files import Placement
@@ -118,6 +118,15 @@ def check_same_voxels(stored: LayerProperties, view: MagView[Any]) -> None:
 
 
 # ---------------------------------------------------------------------- copies that go away
+
+
+def refuse_links(transfer_mode: TransferMode, what: str) -> None:
+    """Raise InputError if the server would get links to temporary files, which lead nowhere once those are gone."""
+    if transfer_mode is TransferMode.SYMLINK:
+        raise InputError(
+            f"{what} is made in a temporary folder, so links to it would lead nowhere; choose transfer mode copy, move+symlink "
+            "(a move without a copy) or http"
+        )
 
 
 @contextmanager

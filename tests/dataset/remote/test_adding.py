@@ -115,6 +115,21 @@ def test_a_layer_of_a_server_is_read_and_sent(local: Dataset, remote: RemoteData
     np.testing.assert_array_equal(_read(other, "again"), _read(remote, "labels"))
 
 
+def test_links_to_files_that_go_away_are_refused(local: Dataset, remote: RemoteDataset) -> None:
+    source = remote.add_layer_as_copy(local.get_layer("em"))
+    link = TransferMode.SYMLINK
+    for refused in (
+        lambda: remote.add_layer_as_copy(local.get_layer("em"), "x", data_format="wkw", transfer_mode=link),
+        lambda: remote.add_layer_as_copy(source, "x", transfer_mode=link),
+        lambda: remote.get_layer("color").add_mag_as_copy(source.get_mag("2-2-1"), transfer_mode=link),
+        lambda: source.downsample(transfer_mode=link),
+        lambda: source.upsample(Mag("2-2-1"), finest_mag=Mag("2-1-1"), transfer_mode=link),
+    ):
+        with pytest.raises(InputError, match="links to it would lead nowhere"):
+            refused()
+    assert list(remote.layers) == ["color", "em"]
+
+
 @pytest.mark.parametrize("mode", [TransferMode.HTTP, TransferMode.COPY])
 def test_a_layer_that_is_there_is_refused_or_written_over(
     local: Dataset, remote: RemoteDataset, server: Server, mode: TransferMode
