@@ -75,8 +75,9 @@ class LayerCopying(LayerAdding):
                 exists_ok=exists_ok,
                 executor=executor,
             )
-        here = isinstance(foreign, Layer) and _has_attachments(foreign)
-        if with_attachments and here and isinstance(layer, SegmentationLayer):
+        if not with_attachments or not isinstance(foreign, Layer):
+            return layer
+        if _has_attachments(foreign) and isinstance(layer, SegmentationLayer):
             layer.attachments.add_copy_attachments(*foreign.as_segmentation_layer().attachments)
         return layer
 
