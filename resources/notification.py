@@ -3,10 +3,11 @@
 The addresses hold secrets, so they stand in the environment variable alone: never in a file, in the UI or in an error.
 """
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-import apprise
 import dagster as dg
 from pydantic import Field
 
@@ -26,11 +27,27 @@ class NotificationResource(dg.ConfigurableResource[None]):
         addresses = os.environ.get(self.variable, "").split()
         if not addresses:
             return False
-        door = apprise.Apprise()
-        for number, address in enumerate(addresses, 1):
-            if not door.add(address):
+        # Imported where somebody is to be told: most runs tell nobody, and it loads a module for every service.
+        from apprise import Apprise  # noqa: PLC0415  # see above
+
+        door = Apprise()
+        with _silent():
+            known = [door.add(address) for address in addresses]
+            told = bool(len(door)) and bool(door.notify(title=title, body=text))
+        for number, understood in enumerate(known, 1):
+            if not understood:
                 warn(f"address {number} in the environment variable {self.variable} is none that apprise knows")
-        told = bool(len(door)) and bool(door.notify(title=title, body=text))
         if not told:
             warn(f"{title!r} did not reach everybody named in the environment variable {self.variable}")
         return told
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep apprise's own log quiet: it repeats addresses, with the secrets in them."""
+    log = logging.getLogger("apprise")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before

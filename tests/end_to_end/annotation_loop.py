@@ -135,11 +135,15 @@ class Loop:
     instance: dg.DagsterInstance
     cursor: str | None = None
     runs: dict[str, bool] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
+    definitions: dg.Definitions = field(default_factory=defs)  # loaded once: no dataset is added meanwhile
+
+    def __post_init__(self) -> None:
+        self.repository = self.definitions.get_repository_def()
+        self.job = self.definitions.resolve_implicit_global_asset_job_def()
 
     def tick(self, *, stop: Callable[[str], None] = lambda _: None) -> int:
         """Evaluate once; returns how many runs were made. `stop` may raise at each step boundary, as a crash would."""
-        definitions = defs()
+        definitions = self.definitions
         sensor = definitions.resolve_sensor_def("annotations")
         stop("before the tick")
         # As the daemon builds it, with the instance as one that can be opened again: partitions are added before they are run.
@@ -147,7 +151,7 @@ class Loop:
             instance_ref=self.instance.get_ref(),
             instance=self.instance,
             cursor=self.cursor,
-            repository_def=definitions.get_repository_def(),
+            repository_def=self.repository,
             resources=wrap_resources_for_execution(
                 {name: (definitions.resources or {})[name] for name in ("facility", "webknossos")}
             ),
@@ -157,23 +161,21 @@ class Loop:
         for wanted in data.dynamic_partitions_requests or []:
             self.instance.add_dynamic_partitions(wanted.partitions_def_name, list(wanted.partition_keys))
         stop("after the partitions")
-        self.reasons.append(data.skip_message or "")
         made = 0
-        job = definitions.resolve_implicit_global_asset_job_def()
         for request in data.run_requests or []:
             if request.run_key is None or request.run_key in self.runs:
                 continue
             stop(f"before {request.run_key.split(':')[0]}")
-            self.runs[request.run_key] = self.run(job, request)
+            self.runs[request.run_key] = self.run(request)
             made += 1
             stop(f"after {request.run_key.split(':')[0]}")
         self.cursor = data.cursor
         return made
 
-    def run(self, job: dg.JobDefinition, request: dg.RunRequest) -> bool:
+    def run(self, request: dg.RunRequest) -> bool:
         """Run a request; a run whose process was killed is made anew, as the daemon does."""
         for _ in range(12):
-            result = job.execute_in_process(
+            result = self.job.execute_in_process(
                 instance=self.instance,
                 asset_selection=list(request.asset_selection or []),
                 partition_key=request.partition_key,
