@@ -270,15 +270,15 @@ class _Killed(BaseException):
 @pytest.mark.parametrize(
     ("placement", "step"),
     [
-        *((Placement.COPY, step) for step in (1, 2, 5)),
-        *((Placement.SYMLINK, step) for step in (2, 4)),
-        *((Placement.MOVE_AND_SYMLINK, step) for step in (1, 2, 3, 5)),
+        *((Placement.COPY, step) for step in (1, 2, 4)),
+        *((Placement.SYMLINK, step) for step in (2,)),
+        *((Placement.MOVE_AND_SYMLINK, step) for step in (1, 2, 3, 4)),
     ],
 )
 def test_a_placing_that_is_killed_at_any_step_ends_as_it_would_have_ended(
     mag: MagUpload, context: ServerContext, monkeypatch: pytest.MonkeyPatch, placement: Placement, step: int
 ) -> None:
-    """Die after a step; then run again. 0: the place is known, 1: noted, 2: filled, 3: linked back, 4: noted, 5: end noted."""
+    """Die after a step; then run again. 0: the place is known, 1: noted, 2: filled, 3: linked back, 4: end noted."""
     from wk_assets.operations.transfer import place_files, upload_part_to_path
 
     done = iter(range(100))

@@ -3,7 +3,7 @@
 Before something is placed it is noted what it consists of, so that the next run can tell a whole copy from something else, and
 half of a move from a loss:
 
-    placing (source, target, its files) ──► copy, link or move ──► placed
+    source, target, its files, their dates ──► copy, link or move ──► a link back, after a move
 
 A copy, and a move to another file system, has its name once it is whole (`copy_files`), so what is at `target` is whole
 if it consists of what was noted.
@@ -46,13 +46,11 @@ class Placing:
     target: Path
     placement: Placement
     content: Content
-    placed: bool = False
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> dict[Path, Self]:
         """Read the records of a journal: by target, the last note of each."""
         found: dict[Path, Self] = {}
-        done = {one["placed"] for one in records if "placed" in one}
         for record in records:
             if "placing" in record:
                 target = Path(record["placing"])
@@ -61,7 +59,6 @@ class Placing:
                     target=target,
                     placement=Placement(record["placement"]),
                     content=record["content"],
-                    placed=record["placing"] in done,
                 )
         return found
 
@@ -70,8 +67,8 @@ def place(source: Path, target: Path, placement: Placement, journal: Journal, no
     """Put a file or directory at `target`, unless it is there; `noted`: what an earlier run noted. Returns bytes placed.
 
     A copy of another state of `source`, made by an earlier run, is replaced. What is a link already is not moved, but linked
-    to. Raises NotADatasetError if there is nothing at
-    `source`, StorageError for something else at `target`: nothing of others is ever removed.
+    to. Raises NotADatasetError if there is nothing at `source`, StorageError for something else at `target`: nothing of
+    others is ever removed.
     """
     make_directory(target.parent)
     remove_leftovers(target)
@@ -82,7 +79,6 @@ def place(source: Path, target: Path, placement: Placement, journal: Journal, no
             placement = Placement.SYMLINK  # its data lie elsewhere, perhaps in another dataset: they stay there
     if noted is not None and noted.placement is placement and is_unchanged(noted, source) and _is_whole(noted):
         _leave_link(noted)
-        journal.append({"placed": str(target)})
         return 0
     if not source.exists():
         raise NotADatasetError(f"there is nothing at {source}")
@@ -95,7 +91,6 @@ def place(source: Path, target: Path, placement: Placement, journal: Journal, no
     else:
         copy_tree(source, target, move=placement is Placement.MOVE_AND_SYMLINK)
     _leave_link(Placing(source=source, target=target, placement=placement, content=content))
-    journal.append({"placed": str(target)})
     return size
 
 

@@ -2,7 +2,7 @@
 
 What is noted, line by line and synced, before anybody relies on it:
 
-    what the server had of that name before ──► the dataset's id and the places ──► each part that is placed ──► the end
+    what the server had of that name before ──► the dataset's id and the places ──► each part before it is placed ──► the end
 
 A run that finds such notes goes on: a place that was reserved is filled, what is placed stays. Source: the routes
 `reserveUploadToPaths`, `reserveUploadToPathsForPreliminary` and `finishUploadToPaths` of WEBKNOSSOS.
