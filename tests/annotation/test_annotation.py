@@ -69,7 +69,10 @@ def test_a_real_file_is_understood(shared_data: Path) -> None:
 
 
 def test_what_a_file_says_beyond_what_we_know_stays(tmp_path: Path) -> None:
-    text = nml_text(SEGMENTS, extra='<meta name="m" content="1" by="x"/><future kind="a">text<b/></future>')
+    text = nml_text(
+        SEGMENTS,
+        extra='<meta name="m" content="1" by="x"/><meta name="m" content="2nd"/><future kind="a">text<b/></future>',
+    )
     annotation = Annotation.load(annotation_zip(tmp_path / "a.zip", {"a.nml": text}))
 
     annotation.get_volume_layer_segments()[4].name = "dendrite"
@@ -77,7 +80,7 @@ def test_what_a_file_says_beyond_what_we_know_stays(tmp_path: Path) -> None:
 
     written = zipfile.ZipFile(tmp_path / "b.zip").read("a.nml").decode()
     for kept in (
-        'by="x"', '<future kind="a">text<b', 'mood="calm"', 'shade="3"', 'anchorPositionX="1.5"',
+        'by="x"', 'content="2nd"', '<future kind="a">text<b', 'mood="calm"', 'shade="3"', 'anchorPositionX="1.5"',
         'additionalCoordinate-t="6"', 'isExpanded="true"', 'groupId="2"', 'name="dendrite"', 'content="Ada"',
     ):  # fmt: skip
         assert kept in written

@@ -140,7 +140,7 @@ class AnnotationDocument:
     def of_nml(cls, nml: Nml, name: str, volumes: Mapping[str, VolumeData], source: str) -> Self:
         """Take over a document. `volumes`: voxels by `location`. Raises NmlError, AnnotationFileError."""
         told = nml.parameters
-        metadata = {meta.name: meta.content for meta in nml.meta if meta.name not in (_OWNER, _ID)}
+        metadata = {key: content for key, content in _first(nml.meta).items() if key not in (_OWNER, _ID)}
         found = cls(
             name,
             Skeleton.from_nml(nml),
@@ -193,12 +193,15 @@ class AnnotationDocument:
     def _meta(self, known: Nml) -> tuple[Meta, ...]:
         own = {_OWNER: self.owner_name, _ID: self.annotation_id}
         wanted = self.metadata | {key: value for key, value in own.items() if value is not None}
-        kept = []
+        before, kept, changed = _first(known.meta), [], set()
         for meta in known.meta:
-            content = wanted.pop(meta.name, None)
-            if content is not None:
-                kept.append(meta if content == meta.content else replace(meta, content=content))
-        return (*kept, *(Meta(name=name, content=content) for name, content in wanted.items()))
+            content = wanted.get(meta.name)
+            if content is not None and content == before[meta.name]:
+                kept.append(meta)  # also the second of one name, which no dictionary holds
+            elif content is not None and meta.name not in changed:
+                changed.add(meta.name)
+                kept.append(replace(meta, content=content))
+        return (*kept, *(Meta(name=name, content=text) for name, text in wanted.items() if name not in before))
 
     def _task_box(self, known: Nml) -> UserBoundingBox | None:
         told = known.parameters.taskBoundingBox
@@ -217,6 +220,14 @@ class AnnotationDocument:
             if (one.box.topleft, one.box.size) == (wanted.topleft, wanted.size):
                 return replace(one, box=wanted)
         return UserBoundingBox(box=wanted)
+
+
+def _first(meta: Iterable[Meta]) -> dict[str, str]:
+    """Give the content of the first element of each name."""
+    found: dict[str, str] = {}
+    for one in meta:
+        found.setdefault(one.name, one.content)
+    return found
 
 
 def _new_skeleton(
