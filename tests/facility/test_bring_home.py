@@ -1,0 +1,125 @@
+"""A finished skeleton comes home: its file, tables, findings; cancelled and reopened ones do as they must."""
+
+import base64
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.facility.campaigns import campaign
+from tests.served import Server, no_waiting, server
+from wk_assets.administration.task_type import TaskType
+from wk_assets.administration.tasks import Project, Task
+from wk_assets.client.context import current_context
+from wk_assets.errors import InputError, RequestRefusedError
+from wk_assets.facility.bring_home import bring_home
+from wk_assets.facility.campaign_results import collect_agreement, collect_skeletons, export_training
+from wk_assets.facility.kept_annotations import KeptAnnotations, Verdict
+from wk_assets.geometry.bounding_box import BoundingBox
+from wk_assets.people.members import Team
+
+__all__ = ["no_waiting", "server"]
+
+BOX = BoundingBox((0, 0, 0), (8, 8, 8))
+TREES = """\
+<thing id="1" name="dendrite"><nodes>
+  <node id="1" radius="2" x="1" y="1" z="1"/><node id="2" radius="2" x="2" y="2.5" z="2"/><node id="3" radius="1" x="9" y="1" z="1"/>
+</nodes><edges><edge source="1" target="2"/></edges></thing>
+<thing id="2" name="nothing"><nodes/><edges/></thing>
+"""
+
+
+def task(served: Server, key: str = "seeds/abcdef012345") -> str:
+    """Make a task of the campaign `seeds` and let the first annotator take it; returns the annotation's id."""
+    kind = TaskType.create("trace", "Trace.", "annotators", "skeleton")
+    project = Project.create("p", "annotators", None)
+    dataset = served.dataset()
+    current_context().client().dataset_update_teams(dataset_id=dataset, team_ids=[Team.meant_by("annotators").id])
+    Task.create(kind, project, "sample", 1, (1, 2, 3), dataset, bounding_box=BOX, creation_info=key)
+    taken = served.ask("POST", "/api/v16/user/tasks/request", token=served.seed.annotators[0])
+    return str(taken["id"])
+
+
+def trace(served: Server, annotation_id: str, trees: str) -> None:
+    start = str(served_text(served, annotation_id)).replace("<branchpoints", f"{trees}<branchpoints", 1)
+    body = {"name": "traced.nml", "body": base64.b64encode(start.encode()).decode(), "millis": 120_000}
+    served.ask("POST", f"/_standin/annotations/{annotation_id}/work", json=body)
+
+
+def served_text(served: Server, annotation_id: str) -> str:
+    found = served.world.database.row(
+        "SELECT body FROM contents WHERE annotation = ? ORDER BY version DESC", (annotation_id,)
+    )
+    assert found is not None
+    return bytes(found["body"]).decode()
+
+
+def test_a_skeleton_comes_home_with_its_tables_and_what_is_wrong_with_it(server: Server, tmp_path: Path) -> None:
+    annotation_id = task(server)
+    trace(server, annotation_id, TREES)
+    kept = KeptAnnotations(tmp_path, "d", "seeds")
+    strict = campaign(checks={"one_component": True})
+
+    record = bring_home(strict, kept, annotation_id)
+
+    assert record is not None
+    assert (record.verdict, record.author, record.worked_millis) == (Verdict.ACCEPTED, "Ben Annotator", 120_000)
+    assert (record.nodes, record.trees, record.task_box) == (3, 2, BOX)
+    assert [(one.check, one.position) for one in record.findings] == [
+        ("inside_box", (9, 1, 1)),
+        ("one_component", None),
+        ("not_empty", None),
+    ]
+    assert kept.file(record, "annotation.nml").is_file()
+    nodes = pd.read_csv(kept.file(record, "nodes.csv"))
+    assert nodes[["x", "y", "z"]].to_numpy().tolist() == [[1, 1, 1], [2, 2.5, 2], [9, 1, 1]]
+    assert bring_home(strict, kept, annotation_id) == record == kept.get(annotation_id)
+
+
+def test_collected_skeletons_say_whose_each_node_is_and_are_made_once(server: Server, tmp_path: Path) -> None:
+    annotation_id = task(server)
+    trace(server, annotation_id, TREES)
+    kept = KeptAnnotations(tmp_path, "d", "seeds")
+    bring_home(campaign(), kept, annotation_id)
+
+    first, second = collect_skeletons(kept), collect_skeletons(kept)
+
+    assert first.folder == second.folder
+    assert set(first.table["annotation"]) == {annotation_id}
+    assert list(first.table["node"]) == [1, 2, 3]
+    (row,) = export_training(kept, "d").table.to_dict("records")
+    assert (row["annotation"], row["width"]) == (annotation_id, 8)
+    assert collect_agreement(kept).table.empty
+
+
+def test_work_that_goes_on_comes_home_later_and_cancelled_work_is_withdrawn(server: Server, tmp_path: Path) -> None:
+    annotation_id = task(server)
+    kept = KeptAnnotations(tmp_path, "d", "seeds")
+    assert bring_home(campaign(), kept, annotation_id) is None
+    trace(server, annotation_id, TREES)
+    bring_home(campaign(), kept, annotation_id)
+
+    server.ask("DELETE", f"/api/v16/annotations/Task/{annotation_id}")
+    record = bring_home(campaign(), kept, annotation_id)
+
+    assert record is not None
+    assert record.verdict is Verdict.WITHDRAWN
+    assert kept.survey().accepted == ()
+
+
+def test_cancelled_work_that_never_came_home_is_refused_with_the_server_s_reason(
+    server: Server, tmp_path: Path
+) -> None:
+    annotation_id = task(server)
+    server.ask("DELETE", f"/api/v16/annotations/Task/{annotation_id}")
+
+    with pytest.raises(RequestRefusedError, match="cancelled"):
+        bring_home(campaign(), KeptAnnotations(tmp_path, "d", "seeds"), annotation_id)
+
+
+def test_work_of_another_campaign_is_refused(server: Server, tmp_path: Path) -> None:
+    annotation_id = task(server, "others/abcdef012345")
+    trace(server, annotation_id, TREES)
+
+    with pytest.raises(InputError, match="of no task of campaign 'seeds'"):
+        bring_home(campaign(), KeptAnnotations(tmp_path, "d", "seeds"), annotation_id)
