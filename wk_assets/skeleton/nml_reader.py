@@ -22,8 +22,8 @@ from wk_assets.skeleton.nml_rows import edge_rows, node_rows
 from wk_assets.skeleton.nml_unknown import UnknownElement, XmlComment
 
 _BLOCK_BYTES: Final = 1 << 18
-LONGEST_TOKEN_BYTES: Final = 1 << 26
-"""expat holds a tag, with its attributes, in memory until it ends."""
+LONGEST_TOKEN_BYTES: Final = 1 << 22
+"""expat holds a tag, with its attributes, in memory until it ends, and before version 2.6 scans it anew for each block."""
 
 
 class NmlReader:

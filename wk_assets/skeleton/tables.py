@@ -159,8 +159,15 @@ def _group_paths(group: Group, above: tuple[str, ...]) -> Iterator[tuple[int, st
 
 def _table(rows: Iterable[tuple[Any, ...]], types: dict[str, str]) -> pd.DataFrame:
     columns: list[Any] = list(zip(*rows, strict=True)) or [()] * len(types)
-    as_column: Any = pd.array  # its types know each dtype as a literal only
     return pd.DataFrame(
-        {name: as_column(values, dtype=types[name]) for name, values in zip(types, columns, strict=True)},
+        {name: _column(values, types[name]) for name, values in zip(types, columns, strict=True)},
         columns=list(types),
     )
+
+
+def _column(values: Any, dtype: str) -> Any:
+    """Make a column; pandas' own way to numpy's integers goes through floats where they are large."""
+    if dtype[0].islower() and dtype not in {"string", "boolean"}:
+        return np.array(values, dtype=dtype)
+    as_column: Any = pd.array  # its types know each dtype as a literal only
+    return as_column(values, dtype=dtype)
