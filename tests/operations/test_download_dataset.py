@@ -280,8 +280,11 @@ def test_something_else_at_the_place_is_left_alone(source: Source, tmp_path: Pat
 
     with pytest.raises(DatasetExistsError, match=r"is not empty: there is mine\.txt"):
         source.run(tmp_path / "here")
+    with pytest.raises(DatasetExistsError, match="there is a file"):
+        source.run(tmp_path / "here" / "mine.txt")
 
     assert source.fetched == 0
+    assert [entry.name for entry in (tmp_path / "here").iterdir()] == ["mine.txt"]
 
 
 def test_layers_are_added_to_a_dataset_that_is_there_only_if_that_is_wanted(source: Source, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from wk_assets.operations.transfer.download_plan import DownloadPlan, plan_downl
 from wk_assets.operations.transfer.upload_dataset import UploadSettings, run_upload
 from wk_assets.operations.transfer.upload_plan import plan_upload
 from wk_assets.properties.layer_properties import DataFormat
+from wk_assets.properties.names import check_dataset_name
 from wk_assets.storage.local_path import local_path
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class RemoteTransfer(RemoteDatasetFacts):
             mags=mags,
             data_format=DataFormat.Zarr3 if data_format is None else DataFormat(data_format),
         )
-        target = local_path(plan.properties.name if path is None else path)
+        # what a server calls a dataset is no path to follow
+        target = local_path(check_dataset_name(plan.properties.name) if path is None else path)
         run_download(plan, self._source.for_reader(sharing_token).reader(), target, exist_ok=exist_ok)
         return Dataset.open(target)
 

@@ -38,6 +38,7 @@ _METADATA = {DataFormat.Zarr3: "zarr.json", DataFormat.Zarr: ".zarray", DataForm
 _DRIVERS = {DataFormat.Zarr3: "zarr3", DataFormat.Zarr: "zarr", DataFormat.N5: "n5"}
 _PRECOMPUTED_AXES = ("x", "y", "z", "c")
 _STATUS = re.compile(r"HTTP code (\d{3})")
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class RemoteArray:
     def __init__(
         self, url: str, data_format: DataFormat, store: Any, axes: ArrayAxes, metadata: Any, reading: RemoteReading
     ) -> None:
-        self._url, self._data_format, self._store, self._axes = url, data_format, store, axes
+        self._url, self._data_format, self._store, self._axes = _shown(url), data_format, store, axes
         self._metadata, self._reading = metadata, reading
         self._start = tuple(int(start) for start in store.domain.inclusive_min)
         self._stop = tuple(int(stop) for stop in store.domain.exclusive_max)
@@ -90,7 +91,7 @@ class RemoteArray:
             return cls._open_precomputed(url, reading)
         if data_format not in _DRIVERS:
             raise RemoteLocationError(
-                f"{url}: arrays in {data_format.value} are not read over the network file by file; let the server decode them "
+                f"{_shown(url)}: arrays in {data_format.value} are not read over the network file by file; let the server decode them "
                 "(RemoteAccessMode.ZARR_STREAMING), or download the dataset"
             )
         metadata = _metadata(url, _METADATA[data_format], reading)
@@ -100,7 +101,7 @@ class RemoteArray:
         if axis_order is None and not additional_axes and {"x", "y", "z"} <= set(named) <= set("cxyz"):
             axes = ArrayAxes(tuple(named))
         else:
-            axes = ArrayAxes.of(url, store.rank, axis_order, additional_axes)
+            axes = ArrayAxes.of(_shown(url), store.rank, axis_order, additional_axes)
         return cls(url, data_format, store, axes, metadata, reading)
 
     @classmethod
@@ -110,7 +111,7 @@ class RemoteArray:
         scales = {str(scale.get("key")): scale for scale in metadata.get("scales", ())}
         if key not in scales:
             raise NotADatasetError(
-                f"{url} is no scale of the precomputed volume {volume}, which has {', '.join(scales) or 'none'}"
+                f"{_shown(url)} is no scale of the precomputed volume above it, which has {', '.join(scales) or 'none'}"
             )
         spec = {
             "driver": "neuroglancer_precomputed",
@@ -217,18 +218,19 @@ def _metadata(url: str, name: str, reading: RemoteReading) -> dict[str, Any]:
     folder = _result(tensorstore.KvStore.open(_files(url, reading), context=_context(reading)), url, reading)
     found = _result(folder.read(name), f"{url}/{name}", reading)
     if found.state != "value":
-        raise NotADatasetError(f"{url} holds no array of this format: there is no {name}")
+        raise NotADatasetError(f"{_shown(url)} holds no array of this format: there is no {name}")
     try:
         document = json.loads(found.value)
     except ValueError as error:
-        raise PropertiesError(f"{url}/{name}: not JSON ({error})") from error
+        raise PropertiesError(f"{_shown(url)}/{name}: not JSON ({error})") from error
     if not isinstance(document, dict):
-        raise PropertiesError(f"{url}/{name}: not a JSON object")
+        raise PropertiesError(f"{_shown(url)}/{name}: not a JSON object")
     return document
 
 
 def _result(future: Any, url: str, reading: RemoteReading, *, decoding: bool = False) -> Any:
     """Wait for an answer. Errors are made anew, from their first words: the rest may hold tokens."""
+    url = _shown(url)
     try:
         return future.result(timeout=reading.timeout_seconds)
     except TimeoutError:
@@ -237,6 +239,11 @@ def _result(future: Any, url: str, reading: RemoteReading, *, decoding: bool = F
     except (ValueError, RuntimeError, OSError, NotImplementedError) as error:
         problem = _own_error(str(error), url, decoding=decoding)
     raise problem
+
+
+def _shown(url: str) -> str:
+    """Return an address as people may see it: without user and password."""
+    return _USER.sub("***@", url)
 
 
 def _own_error(text: str, url: str, *, decoding: bool) -> WkAssetsError:

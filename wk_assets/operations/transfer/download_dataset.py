@@ -84,8 +84,17 @@ def run_download(
     something else, AlreadyThereError for layers that are there, LockedError if somebody else downloads to this place now,
     PlanError, ServerError, StorageError.
     """
+    _refuse_something_else(target)
     with exclusive(target / BOOKKEEPING / "download.lock", f"download of {plan.dataset_id} from {plan.server_url}"):
         return _Download(plan, context, target, settings, listener, exist_ok=exist_ok).run()
+
+
+def _refuse_something_else(target: Path) -> None:
+    """Raise DatasetExistsError for a file, or a folder of something else, before anything is put there."""
+    ours = any((target / name).exists() for name in (BOOKKEEPING, FILE_NAME))
+    if target.exists() and not ours and (not target.is_dir() or any(target.iterdir())):
+        found = ", ".join(sorted(entry.name for entry in target.iterdir())[:3]) if target.is_dir() else "a file"
+        raise DatasetExistsError(f"{target} is not empty: there is {found}. Choose another place for the download")
 
 
 class _Download:
