@@ -134,6 +134,7 @@ def test_a_lock_file_pins_everything_by_hash_and_names_no_server(repository: Pat
 def test_the_runtime_is_tested_in_the_versions_that_it_is_locked_to(repository: Path) -> None:
     def pins(name: str) -> set[str]:
         lines = (repository / name).read_text("utf-8").splitlines()
-        return {line.split("\\")[0].strip() for line in lines if line and line[0].isalpha()}
+        # Markers may differ: what tests need comes to more machines.
+        return {line.split("\\")[0].split(";")[0].strip() for line in lines if line and line[0].isalpha()}
 
     assert pins("requirements.lock") <= pins("requirements-test.lock")
