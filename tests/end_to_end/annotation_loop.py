@@ -12,6 +12,7 @@ import dagster as dg
 import httpx
 import numpy as np
 from dagster._core.execution.build_resources import wrap_resources_for_execution
+from dagster._core.instance.ref import InstanceRef
 
 from tests.annotation.volumes import files_of, zipped
 from tests.assets.facility_home import CONFIGURATION
@@ -133,6 +134,7 @@ class Loop:
     """Evaluate the sensor as the daemon does, and run what it asks for: a run key once, partitions first, the cursor last."""
 
     instance: dg.DagsterInstance
+    reference: InstanceRef
     cursor: str | None = None
     runs: dict[str, bool] = field(default_factory=dict)
     definitions: dg.Definitions = field(default_factory=defs)  # loaded once: no dataset is added meanwhile
@@ -146,9 +148,9 @@ class Loop:
         definitions = self.definitions
         sensor = definitions.resolve_sensor_def("annotations")
         stop("before the tick")
-        # As the daemon builds it, with the instance as one that can be opened again: partitions are added before they are run.
+        # As the daemon builds it: only a sensor that could open its instance anew may ask for partitions that it adds itself.
         with dg.SensorEvaluationContext(
-            instance_ref=self.instance.get_ref(),
+            instance_ref=self.reference,
             instance=self.instance,
             cursor=self.cursor,
             repository_def=self.repository,

@@ -9,6 +9,7 @@ import pytest
 import stamina
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.loader import LoadingContextForTest
 
 from tests.assets.facility_home import fill_inbox, make_home, registered
@@ -23,11 +24,16 @@ from wk_assets.standin.server import RunningStandin, running_standin
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    # Not an ephemeral one: a sensor that adds partitions asks for an instance that can be opened again.
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+@pytest.fixture
+def loop(home: Path, instance: dg.DagsterInstance, tmp_path: Path) -> Loop:
+    """Give a loop over a facility whose dataset is on the server."""
+    assert home.is_dir()
+    return Loop(instance, InstanceRef.from_dir(str(tmp_path)))
 
 
 @pytest.fixture
@@ -75,9 +81,9 @@ def merged_result(home: Path) -> Path:
 
 
 def test_the_loop_closes_itself_and_new_raw_data_shows_the_work_as_out_of_date(
-    home: Path, server: RunningStandin, instance: dg.DagsterInstance, tmp_path: Path
+    home: Path, server: RunningStandin, instance: dg.DagsterInstance, loop: Loop, tmp_path: Path
 ) -> None:
-    loop, annotators = Loop(instance), Annotators(server, tmp_path / "bricks")
+    annotators = Annotators(server, tmp_path / "bricks")
 
     loop.until_quiet()
     first = tasks_on(server)
@@ -167,11 +173,11 @@ def disturbed(loop: Loop, kills: Kills) -> None:
 def test_killed_at_every_step_the_same_tasks_exist_none_twice_none_missing(
     home: Path,
     server: RunningStandin,
-    instance: dg.DagsterInstance,
+    loop: Loop,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loop, annotators, kills = Loop(instance), Annotators(server, tmp_path / "bricks"), Kills()
+    annotators, kills = Annotators(server, tmp_path / "bricks"), Kills()
     kills.inside_of_runs(monkeypatch)
 
     disturbed(loop, kills)
@@ -210,11 +216,11 @@ def stale_work(instance: dg.DagsterInstance, annotation_id: str) -> set[str]:
 
 
 def test_work_that_fails_a_check_goes_back_to_its_annotator_and_counts_when_it_is_mended(
-    home: Path, server: RunningStandin, instance: dg.DagsterInstance, tmp_path: Path
+    home: Path, server: RunningStandin, loop: Loop, tmp_path: Path
 ) -> None:
     strict = CAMPAIGN.replace("    then: [{rule: review, when: finished}]\n", "    checks: {send_back: true}\n")
     configure(home, server, strict)
-    loop, annotators = Loop(instance), Annotators(server, tmp_path / "bricks")
+    annotators = Annotators(server, tmp_path / "bricks")
     loop.until_quiet()
     annotators.take()
     one, other = annotators.open_work(annotators.tokens[0])
