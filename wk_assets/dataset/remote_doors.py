@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from upath import UPath
 
 from wk_assets.dataset.remote_access_mode import RemoteAccessMode
-from wk_assets.dataset.remote_folder import RemoteFolder
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.geometry.mag import Mag
 
+# What speaks with servers takes a tenth of a second to import, and most datasets are only on disks.
 if TYPE_CHECKING:
     from wk_assets.dataset.dataset import Dataset
     from wk_assets.dataset.remote_dataset import RemoteDataset
+    from wk_assets.dataset.remote_folder import RemoteFolder
 
 
 class RemoteDoors:
@@ -55,7 +56,7 @@ class RemoteDoors:
         organization_id: str | None = None,
         tags: str | Sequence[str] | None = None,
         name: str | None = None,
-        folder_id: RemoteFolder | str | None = None,
+        folder_id: "RemoteFolder | str | None" = None,
     ) -> "Mapping[str, RemoteDataset]":
         """List datasets on the server by id. See `RemoteDataset.list`."""
         from wk_assets.dataset.remote_dataset import RemoteDataset  # here: a RemoteDataset downloads to a Dataset
