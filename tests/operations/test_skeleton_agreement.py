@@ -1,5 +1,6 @@
 """Agreement of two annotators' skeletons: exact small examples, and laws."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +17,7 @@ from wk_assets.skeleton.skeleton import Skeleton
 VOXEL_SIZE = (10, 10, 40)
 
 
-def drawn(*lines: list[tuple[float, float, float]]) -> Skeleton:
+def drawn(*lines: Sequence[tuple[float, float, float]]) -> Skeleton:
     """Draw each line as a tree."""
     skeleton = Skeleton(VOXEL_SIZE, "d")
     for line in lines:

@@ -69,6 +69,7 @@ _float_vectors = st.tuples(_floats, _floats, _floats)
 _colors = st.sampled_from([None, (0.0, 1.0, 0.5, 1.0), (0.1, 0.2, 0.3, 0.25)])
 _axes = st.sampled_from([(), (), (("t", -3),), (("t", 0), ("q", 2**63 - 1))])
 _flags = st.sampled_from([None, True, False])
+_booleans: st.SearchStrategy[bool] = st.booleans()
 _values = st.sampled_from(["", "7", " x\n", 0, 2**53 + 1, 1.5, 1e300, True, False, (), ("a", ""), ("one",)])
 _metadata = st.lists(st.builds(MetadataEntry, key=texts, value=_values, **_rest), max_size=2).map(tuple)
 _boxes = st.builds(
@@ -179,9 +180,11 @@ def _trees(draw: st.DrawFn, node_ids: list[int]) -> Tree:
 @st.composite
 def documents(draw: st.DrawFn) -> Nml:
     """Draw a document that a reader must take, with ids of nodes unique over all trees."""
-    node_ids = draw(st.sampled_from([[], [5], [2**63 - 1, 0, 3, 4], [1, 2, 3]]))
+    node_ids: list[int] = draw(st.sampled_from([[], [5], [2**63 - 1, 0, 3, 4], [1, 2, 3]]))
     cut = draw(st.integers(0, len(node_ids)))
-    trees = [draw(_trees(part)) for part in (node_ids[:cut], node_ids[cut:]) if part or draw(st.booleans())]
+    empty_too = draw(_booleans)
+    parts = [part for part in (node_ids[:cut], node_ids[cut:]) if part or empty_too]
+    trees = [draw(_trees(part)) for part in parts]
     return draw(
         st.builds(
             Nml,

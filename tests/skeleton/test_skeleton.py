@@ -4,6 +4,7 @@ import copy
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -66,7 +67,7 @@ def test_a_position_that_is_none_is_refused_and_takes_no_id(skeleton: Skeleton, 
 
 
 def test_networkx_takes_nodes_and_their_ids(skeleton: Skeleton) -> None:
-    tree = skeleton.get_tree_by_id(1)
+    tree: Any = skeleton.get_tree_by_id(1)  # networkx' types know nodes as keys, but not their ids
     soma, end = tree.nodes
 
     assert 2 in tree
@@ -89,7 +90,7 @@ def test_networkx_takes_nodes_and_their_ids(skeleton: Skeleton) -> None:
 
 
 def test_attributes_in_networkx_are_those_of_the_node(skeleton: Skeleton) -> None:
-    tree = skeleton.get_tree_by_id(1)
+    tree: Any = skeleton.get_tree_by_id(1)
 
     tree.nodes[2]["comment"] = "changed"
     tree.nodes[2]["mine"] = 1
@@ -217,7 +218,7 @@ def test_loading_and_saving_keeps_what_a_skeleton_has_no_field_for() -> None:
     skeleton = Skeleton.from_nml(nml)
 
     assert skeleton.to_nml() == nml
-    assert skeleton.voxel_size == (1000, 2000, 3000)
+    assert skeleton.voxel_size == (1000.0, 2000.0, 3000.0)
     assert skeleton.voxel_size_with_unit == VoxelSize((1, 2, 3), "micrometer")
 
 
@@ -263,7 +264,7 @@ def test_a_skeleton_can_be_copied_and_pickled(skeleton: Skeleton) -> None:
         assert twin == skeleton
         twin.get_tree_by_id(1).add_node((5, 5, 5))
         assert len(skeleton.get_tree_by_id(1)) == 2
-        assert [node.id for node in twin.get_tree_by_id(1).neighbors(2)] == [3]
+        assert [node.id for node in twin.get_tree_by_id(1).neighbors(twin.get_node_by_id(2))] == [3]
 
 
 def test_metadata_that_nml_can_not_hold_is_refused_when_it_is_written(skeleton: Skeleton) -> None:

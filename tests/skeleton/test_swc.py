@@ -43,7 +43,7 @@ def test_each_root_is_a_tree_and_a_parent_may_stand_behind() -> None:
 
     assert (first.name, len(first), first.number_of_edges()) == ("n", 2, 1)
     assert (second.name, len(second)) == ("n 2", 1)
-    assert first.nodes[2]["radius"] == 10.0  # a voxel's smallest edge
+    assert next(iter(first.nodes)).radius == 10.0  # a voxel's smallest edge
 
 
 def test_parents_stand_before_children_and_the_soma_is_the_root() -> None:
