@@ -44,11 +44,10 @@ def _read(remote: RemoteDataset, layer: str, mag: Mag) -> Any:
     return RemoteDataset.open(dataset_id=remote.dataset_id).get_layer(layer).get_mag(mag).read()
 
 
-@pytest.mark.parametrize("mode", [TransferMode.HTTP, TransferMode.MOVE_AND_SYMLINK])
-def test_coarser_mags_are_those_of_a_local_layer(local: Dataset, remote: RemoteDataset, mode: TransferMode) -> None:
+def test_coarser_mags_are_those_of_a_local_layer(local: Dataset, remote: RemoteDataset) -> None:
     local.downsample(coarsest_mag=Mag(4))
 
-    remote.downsample(coarsest_mag=Mag(4), transfer_mode=mode)
+    remote.downsample(coarsest_mag=Mag(4), transfer_mode=TransferMode.MOVE_AND_SYMLINK)
 
     for name, layer in local.layers.items():
         assert set(remote.get_layer(name).mags) == set(layer.mags)
