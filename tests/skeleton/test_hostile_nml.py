@@ -193,7 +193,7 @@ def mutants(draw: st.DrawFn) -> bytes:
     return bytes(text)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(mutants(), min_size=50, max_size=50))
 def test_a_mutated_file_is_read_or_refused_and_nothing_else(files: list[bytes]) -> None:
     for content in files:

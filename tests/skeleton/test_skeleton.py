@@ -58,7 +58,7 @@ def test_positions_are_integers_where_they_are_whole(skeleton: Skeleton) -> None
     assert skeleton.get_tree_by_id(6).get_node_positions().shape == (0, 3)
 
 
-@pytest.mark.parametrize("position", [(1, 2), (1, 2, float("nan")), "abc", 5, (1, 2, float("inf"))])
+@pytest.mark.parametrize("position", [(1, 2), (1, 2, float("nan")), "abc", 5, (1, 2, float("inf")), (1, 2, 1e300)])
 def test_a_position_that_is_none_is_refused_and_takes_no_id(skeleton: Skeleton, position: object) -> None:
     with pytest.raises(SkeletonError, match="give three finite numbers"):
         skeleton.get_tree_by_id(1).add_node(position)

@@ -1,6 +1,5 @@
 """A point of a tree. Made with `Tree.add_node`; ids come from the skeleton, in the order in which nodes are made."""
 
-import math
 import operator
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from wk_assets.errors import SkeletonError
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.skeleton.nml_columns import Extra
+from wk_assets.skeleton.nml_frame import LARGEST_COORDINATE
 from wk_assets.skeleton.nml_model import Branchpoint, Comment, Vector3
 
 Position: TypeAlias = Vec3Int | Vector3
@@ -166,6 +166,11 @@ class Node:
     def position(self, value: Any) -> None:
         self._position: tuple[float, float, float] = as_position(value)
 
+    @property
+    def coordinates(self) -> Vector3:
+        """Give x, y, z in mag-1 voxels as plain numbers, integers where they are whole: what tables and files ask for."""
+        return self._position
+
     def get_dict(self) -> dict[str, Any]:
         """Give all that the node says, by name, but for its id."""
         return {name: getattr(self, name) for name in _FIELDS}
@@ -205,7 +210,7 @@ def as_position(value: Any) -> tuple[float, float, float]:
         numbers = [float(number) for number in value]
     except (TypeError, ValueError):
         numbers = []
-    if len(numbers) != 3 or not all(math.isfinite(number) for number in numbers):
+    if len(numbers) != 3 or not all(abs(number) <= LARGEST_COORDINATE for number in numbers):  # NaN is not, either
         raise SkeletonError(f"position {value!r}: give three finite numbers x, y, z in mag-1 voxels")
     x, y, z = (int(number) if number.is_integer() else number for number in numbers)
     return x, y, z

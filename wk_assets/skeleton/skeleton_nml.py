@@ -141,10 +141,9 @@ def _entry(key: str, value: object) -> nml_model.MetadataEntry:
 
 
 def _written(node: Node) -> nml_columns.Node:
-    x, y, z = node.position
     return nml_columns.Node(
         id=node.id,
-        position=(float(x), float(y), float(z)),
+        position=node.coordinates,
         radius=node.radius,
         rotation=node.rotation,
         inVp=node.inVp,

@@ -186,7 +186,7 @@ def write_swc(
         for node, parent in _with_parents(tree):
             index += 1
             indexes[node] = index
-            x, y, z = (float(value) / factor for value, factor in zip(node.position, scale, strict=True))
+            x, y, z = (float(value) / factor for value, factor in zip(node.coordinates, scale, strict=True))
             radius = (missing_radius_nm if node.radius is None else node.radius) / radius_nm
             above = ROOT if parent is None else indexes[parent]
             stream.write(f"{index} {swc_type(node)} {x!r} {y!r} {z!r} {radius!r} {above}\n")

@@ -71,7 +71,7 @@ def nodes_table(skeleton: Skeleton) -> pd.DataFrame:
     def rows() -> Iterator[tuple[Any, ...]]:
         for tree in skeleton.all_trees.values():
             for node in tree.nodes:
-                x, y, z = node.position
+                x, y, z = node.coordinates
                 yield (
                     tree.id,
                     node.id,

@@ -236,8 +236,8 @@ class Tree(_Graph):
 
     def get_node_positions(self) -> NDArray[Any]:
         """Give the positions of all nodes, (n, 3), in mag-1 voxels: int64 where all are integers, else float64."""
-        positions = [node.position for node in self._nodes_by_id.values()]
-        return np.array([tuple(position) for position in positions]).reshape(-1, 3)
+        positions = [node.coordinates for node in self._nodes_by_id.values()]
+        return np.array(positions, dtype=None if positions else np.int64).reshape(-1, 3)
 
     def copy(self, as_view: bool = False) -> Any:
         """Give a plain networkx graph of the same nodes; for a copy in a skeleton see `Group.add_tree`."""
