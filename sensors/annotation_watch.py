@@ -6,12 +6,14 @@
     now and then    a full look: a page of 100 tasks            1 request per page
                     the annotations of each task that has any   1 request per task
 
-A tick asks MAX_REQUESTS times at most, and goes on in the next where it stopped: ten thousand tasks of which a thousand are
-finished are fully looked at in 1,100 requests, which are 38 ticks, and a tick in which nothing happened is one request.
+A tick asks MAX_REQUESTS times at most, and begins no request after MAX_SECONDS (a page costs the server hundreds of queries); the
+next goes on where it stopped. Ten thousand tasks of which a thousand are finished are fully looked at in 1,100 requests, which are
+29 ticks of a server that is quick enough, and a tick in which nothing happened is one request.
 What follows is decided in `annotation_decision`; nothing on the server is changed here.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -32,6 +34,7 @@ from wk_assets.errors import InputError, NotOnServerError, RequestRefusedError
 from wk_assets.facility.campaign_plan import TaskKey
 
 MAX_REQUESTS: Final = 40
+MAX_SECONDS: Final = 3.0
 TASKS_PER_PAGE: Final = 100
 SECONDS_BETWEEN_FULL_LOOKS: Final = 30 * 60
 _KEPT_FOR_FULL_LOOK: Final = 10  # of MAX_REQUESTS: however much people finish, the full look goes on
@@ -70,6 +73,8 @@ class _Look:
     """Collect what one look sees, and count what it asks."""
 
     campaigns: Mapping[str, WatchedCampaign]
+    clock: Callable[[], float]
+    ends: float  # on that clock
     seen: dict[str, Seen] = field(default_factory=dict)
     left: int = MAX_REQUESTS
     full_look: FullLook | None = None
@@ -78,6 +83,10 @@ class _Look:
     def note(self, one: Seen) -> None:
         """Take note of an annotation of one of the campaigns."""
         self.seen[one.annotation_id] = one
+
+    def may_ask(self, *, kept: int = 0) -> bool:
+        """Say whether there are requests left beside `kept` ones, time, and room for what they show."""
+        return self.left > kept and self.clock() < self.ends and not self.full
 
     @property
     def full(self) -> bool:
@@ -88,13 +97,20 @@ class _Look:
         return sum(key is not None for key in found) >= MAX_RUNS
 
 
-def look(campaigns: Mapping[str, WatchedCampaign], client: AsksAboutWork, cursor: Cursor, now: float) -> Observation:
-    """Ask what may have changed. `campaigns`: those that are active, by name. Raises ServerError.
+def look(
+    campaigns: Mapping[str, WatchedCampaign],
+    client: AsksAboutWork,
+    cursor: Cursor,
+    now: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Observation:
+    """Ask what may have changed. `campaigns`: those that are active, by name; `clock`: in seconds. Raises ServerError.
 
     Campaigns whose tasks nobody looked at yet are not asked about: nothing can be finished.
     """
     asked = {name: one for name, one in campaigns.items() if one.tasks is not None and one.problem is None}
-    one_look = _Look(campaigns=asked, full_look=cursor.full_look)
+    one_look = _Look(campaigns=asked, clock=clock, ends=clock() + MAX_SECONDS, full_look=cursor.full_look)
     through: dict[str, KnownWork] = {}
     if asked:
         through = _look_at_work(one_look, client, cursor, now)
@@ -121,7 +137,7 @@ def _look_at_work(one_look: _Look, client: AsksAboutWork, cursor: Cursor, now: f
     }
     through: dict[str, KnownWork] = {}
     for user in changed_users(cursor, work):
-        if one_look.left <= _KEPT_FOR_FULL_LOOK + 1 or one_look.full:
+        if not one_look.may_ask(kept=_KEPT_FOR_FULL_LOOK + 1):
             break
         one_look.left -= 1
         listed = {
@@ -138,7 +154,7 @@ def _look_at_work(one_look: _Look, client: AsksAboutWork, cursor: Cursor, now: f
         wanted = to_confirm(user, before if resumed else None, listed, home)
         last = None
         for annotation_id in wanted:
-            if one_look.left <= _KEPT_FOR_FULL_LOOK or one_look.full:
+            if not one_look.may_ask(kept=_KEPT_FOR_FULL_LOOK):
                 through[user] = now_known.model_copy(update={"after": last or ""})
                 break
             one_look.left -= 1
@@ -179,7 +195,9 @@ def _look_at_tasks(one_look: _Look, client: AsksAboutWork, cursor: Cursor, now: 
     if at is not None and at.campaign not in one_look.campaigns:  # it is not configured any more
         at = _next_campaign(names, at.campaign)
         one_look.ended = at is None
-    while at is not None and one_look.left > 0 and not one_look.full:
+    asked = one_look.left
+    # One request at least, however slow the server is: a full look comes to its end.
+    while at is not None and (one_look.may_ask() or (one_look.left == asked and not one_look.full)):
         campaign = one_look.campaigns[at.campaign]
         if at.tasks:
             one_look.left -= 1

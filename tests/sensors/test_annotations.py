@@ -8,9 +8,10 @@ import pytest
 
 from sensors.annotation_cursor import Cursor, FullLook, KnownWork, read_cursor, write_cursor
 from sensors.annotation_decision import Decision, WatchedCampaign, decide
-from sensors.annotation_watch import MAX_REQUESTS, SECONDS_BETWEEN_FULL_LOOKS
+from sensors.annotation_watch import MAX_REQUESTS, MAX_SECONDS, SECONDS_BETWEEN_FULL_LOOKS, look
 from sensors.annotations import observe
 from tests.sensors.working_server import PROJECT, WorkingServer
+from wk_assets.client.time_routes import ApiTimeOverview
 from wk_assets.errors import CursorError, NoAnswerError
 from wk_assets.facility.kept_annotations import KeptAnnotation, KeptTasks, Verdict
 
@@ -173,7 +174,8 @@ def test_a_lost_cursor_costs_requests_alone(watch: Watch) -> None:
 
 def test_a_server_that_does_not_answer_changes_nothing(watch: Watch) -> None:
     class Silent(WorkingServer):
-        def finished_work(self, **_: object) -> list[object]:  # type: ignore[override]
+        def finished_work(self, *, project_ids: object, until_millis: int) -> list[ApiTimeOverview]:
+            del project_ids, until_millis
             raise NoAnswerError("nobody answers")
 
     watch.tasks = watch.tasks.model_copy(update={"made_from": "before"})
@@ -228,6 +230,27 @@ def test_ten_thousand_tasks_and_a_thousand_finished_annotations_take_a_bounded_n
     assert sum(asked) == 100 + 1000 + len(asked)  # pages, tasks with annotations, one overview per tick
     watch.tick()
     assert watch.server.asked == ["overview"]
+
+
+def test_a_slow_server_is_asked_less_in_a_tick_and_nothing_is_missed() -> None:
+    watch = Watch(WorkingServer())
+    for number in range(250):
+        watch.server.add_task(number)
+    for number in range(4):
+        watch.server.finish(number, millis=0)
+    seconds = iter(range(10_000))
+    seen: list[str] = []
+    for _ in range(30):
+        watch.server.asked.clear()
+        # each look at the clock finds it a second later
+        observation = look({"paint": watch.campaign()}, watch.server, watch.cursor, NOW, clock=lambda: next(seconds))
+        watch.cursor = decide(watch.cursor, observation).cursor
+        seen += [one.annotation_id for one in observation.seen]
+        assert len(watch.server.asked) <= 1 + MAX_SECONDS
+        if watch.cursor.full_look is None:
+            break
+
+    assert sorted(seen) == sorted(watch.server.work)
 
 
 def _requests(watch: Watch) -> int:
