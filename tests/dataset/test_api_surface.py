@@ -14,11 +14,11 @@ from wk_assets.dataset.layer import Layer, SegmentationLayer
 from wk_assets.dataset.layer_to_link import LayerToLink
 from wk_assets.dataset.mag_view import MagView
 from wk_assets.dataset.remote_access_mode import RemoteAccessMode
+from wk_assets.dataset.remote_ai_model import AiModelCategory, RemoteAiModel
+from wk_assets.dataset.remote_attachments import RemoteAttachments
 from wk_assets.dataset.remote_dataset import RemoteDataset
 from wk_assets.dataset.remote_folder import RemoteFolder
 from wk_assets.dataset.remote_layer import RemoteLayer, RemoteSegmentationLayer
-from wk_assets.dataset.remote_ai_model import AiModelCategory, RemoteAiModel
-from wk_assets.dataset.remote_attachments import RemoteAttachments
 from wk_assets.dataset.transfer_mode import TransferMode
 from wk_assets.dataset.view import View
 from wk_assets.geometry.mag_ladder import SamplingMode
