@@ -190,8 +190,14 @@ def test_a_result_may_be_sent_as_a_file_or_the_next_one_begin_afresh() -> None:
     assert (afresh.base, afresh.from_file) == (None, False)
 
 
+_CHOICES: list[dict[str, object]] = [
+    dict(REVIEW),
+    dict(REPAIR),
+    {**STOP, "most": 3},
+    {**ESCALATE, "below": 0.8, "after_repairs": True},
+]
 _RULES = st.lists(
-    st.sampled_from([REVIEW, REPAIR, {**STOP, "most": 3}, {**ESCALATE, "below": 0.8, "after_repairs": True}]),
+    st.sampled_from(_CHOICES),
     unique_by=lambda rule: str(rule["rule"]),
 )
 
