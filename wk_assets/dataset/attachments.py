@@ -26,6 +26,7 @@ from wk_assets.dataset.attachment import (
     is_attachment_name,
     stated_path,
 )
+from wk_assets.dataset.attachments_by_kind import AttachmentsByKind
 from wk_assets.errors import AlreadyThereError, NotInDatasetError, ReadOnlyError
 from wk_assets.operations.arrays.agglomerate_graph import AgglomerateGraph, agglomerate_arrays
 from wk_assets.operations.records.layer_record import BOOKKEEPING
@@ -95,50 +96,15 @@ class AttachmentsLayer(Protocol):
     def _save_attachments(self, properties: AttachmentsProperties) -> None: ...
 
 
-class Attachments:
+class Attachments(AttachmentsByKind):
     """Offer the attachments of one segmentation layer (`SegmentationLayer.attachments`)."""
 
     def __init__(self, layer: AttachmentsLayer) -> None:
         self._layer = layer
 
-    # ------------------------------------------------------------------ looking
-
-    @property
-    def meshes(self) -> tuple[MeshAttachment, ...]:
-        """All files of meshes."""
-        return self._all_of(MeshAttachment)
-
-    @property
-    def agglomerates(self) -> tuple[AgglomerateAttachment, ...]:
-        """All files of agglomerates."""
-        return self._all_of(AgglomerateAttachment)
-
-    @property
-    def connectomes(self) -> tuple[ConnectomeAttachment, ...]:
-        """All connectomes."""
-        return self._all_of(ConnectomeAttachment)
-
-    @property
-    def segment_index(self) -> SegmentIndexAttachment | None:
-        """The index of segments, if there is one."""
-        return next(iter(self._all_of(SegmentIndexAttachment)), None)
-
-    @property
-    def cumsum(self) -> CumsumAttachment | None:
-        """The table of cumulated sums, if there is one."""
-        return next(iter(self._all_of(CumsumAttachment)), None)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the layer has no attachments."""
-        return not list(self)
-
     def __iter__(self) -> Iterator[Attachment]:
         for kind in KINDS:
             yield from self._all_of(kind)
-
-    def __repr__(self) -> str:
-        return f"Attachments({list(self)!r})"
 
     # ------------------------------------------------------------------ naming what is somewhere
 

@@ -6,21 +6,17 @@ not reach.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from upath import UPath
 
 from wk_assets.client.models import ApiDatasetComposeAttachment
-from wk_assets.dataset.agglomerate_attachment import AgglomerateAttachment
 from wk_assets.dataset.attachment import (
     Attachment,
-    ConnectomeAttachment,
-    CumsumAttachment,
-    MeshAttachment,
-    SegmentIndexAttachment,
     check_attachment_name,
 )
 from wk_assets.dataset.attachments import KINDS
+from wk_assets.dataset.attachments_by_kind import AttachmentsByKind
 from wk_assets.dataset.remote_owners import RemoteLayerOwner
 from wk_assets.dataset.remote_sending import send_part, stored_layer
 from wk_assets.dataset.transfer_mode import TransferMode
@@ -33,10 +29,8 @@ from wk_assets.operations.transfer.upload_attachment import (
 )
 from wk_assets.storage.local_path import local_path
 
-_Kind = TypeVar("_Kind", bound=Attachment)
 
-
-class RemoteAttachments:
+class RemoteAttachments(AttachmentsByKind):
     """Offer the attachments of one segmentation layer on a server (`RemoteSegmentationLayer.attachments`).
 
     Common parameters. `transfer_mode`: HTTP sends through the server; the others put files where the server keeps them, on disks
@@ -48,46 +42,11 @@ class RemoteAttachments:
     def __init__(self, layer: RemoteLayerOwner[Any]) -> None:
         self._layer = layer
 
-    # ------------------------------------------------------------------ looking
-
-    @property
-    def meshes(self) -> tuple[MeshAttachment, ...]:
-        """All files of meshes."""
-        return self._all_of(MeshAttachment)
-
-    @property
-    def agglomerates(self) -> tuple[AgglomerateAttachment, ...]:
-        """All files of agglomerates."""
-        return self._all_of(AgglomerateAttachment)
-
-    @property
-    def connectomes(self) -> tuple[ConnectomeAttachment, ...]:
-        """All connectomes."""
-        return self._all_of(ConnectomeAttachment)
-
-    @property
-    def segment_index(self) -> SegmentIndexAttachment | None:
-        """The index of segments, if there is one."""
-        return next(iter(self._all_of(SegmentIndexAttachment)), None)
-
-    @property
-    def cumsum(self) -> CumsumAttachment | None:
-        """The table of cumulated sums, if there is one."""
-        return next(iter(self._all_of(CumsumAttachment)), None)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the layer has no attachments."""
-        return not list(self)
-
     def __iter__(self) -> Iterator[Attachment]:
         properties = segmentation(stored_layer(self._layer)).attachments
         for kind in KINDS:
             for entry in entries_of(properties, kind.type_name):
                 yield kind(entry, UPath(entry.path))
-
-    def __repr__(self) -> str:
-        return f"RemoteAttachments({list(self)!r})"
 
     # ------------------------------------------------------------------ sending
 
@@ -224,9 +183,6 @@ class RemoteAttachments:
         dataset.reload()
 
     # ------------------------------------------------------------------ within
-
-    def _all_of(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
-        return tuple(one for one in self if isinstance(one, kind))
 
     def _named(self, kind: type[Attachment], name: str) -> Attachment:
         there = [one for one in self if isinstance(one, kind)]
