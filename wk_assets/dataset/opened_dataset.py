@@ -13,8 +13,8 @@ from typing import Self
 from upath import UPath
 
 from wk_assets.dataset.layer import Layer, SegmentationLayer
-from wk_assets.errors import DatasetExistsError, GeometryError, NotInDatasetError, PropertiesError, ReadOnlyError
-from wk_assets.geometry.bounding_box import NDBoundingBox
+from wk_assets.dataset.layers_by_name import LayersByName
+from wk_assets.errors import DatasetExistsError, PropertiesError, ReadOnlyError
 from wk_assets.geometry.voxel_size import VoxelSize
 from wk_assets.operations.datasets.change_properties import change_properties
 from wk_assets.operations.datasets.create_dataset import create_dataset
@@ -27,7 +27,7 @@ from wk_assets.storage.properties_file import read_properties
 Location = str | PathLike[str] | UPath
 
 
-class OpenedDataset:
+class OpenedDataset(LayersByName[Layer, SegmentationLayer]):
     """Make a dataset, or open one and offer its layers.
 
     `voxel_size`: edge lengths x, y, z in nanometers; or `voxel_size_with_unit`. `name`: by default that of the directory.
@@ -128,41 +128,9 @@ class OpenedDataset:
         """All layers by name, in the order in which WEBKNOSSOS lists them."""
         return MappingProxyType(self._layers)
 
-    def get_layer(self, layer_name: str) -> Layer:
-        """Give one layer. Raises NotInDatasetError, naming those that there are."""
-        if layer_name not in self._layers:
-            there = ", ".join(self._layers) or "none"
-            raise NotInDatasetError(f"dataset {self.name!r} has no layer {layer_name!r}; it has {there}")
-        return self._layers[layer_name]
-
-    def get_segmentation_layer(self, layer_name: str) -> SegmentationLayer:
-        """Give one layer that is a segmentation. Raises NotInDatasetError, PropertiesError."""
-        return self.get_layer(layer_name).as_segmentation_layer()
-
-    def get_segmentation_layers(self) -> list[SegmentationLayer]:
-        """Give all segmentations."""
-        return [layer for layer in self._layers.values() if isinstance(layer, SegmentationLayer)]
-
-    def get_color_layers(self) -> list[Layer]:
-        """Give all image layers."""
-        return [layer for layer in self._layers.values() if not isinstance(layer, SegmentationLayer)]
-
-    def calculate_bounding_box(self) -> NDBoundingBox:
-        """Give the smallest box that holds all layers, in mag-1 voxels.
-
-        Raises PropertiesError if there is no layer, GeometryError if layers have different axes.
-        """
-        boxes = [layer.bounding_box for layer in self._layers.values()]
-        if not boxes:
-            raise PropertiesError(f"dataset {self.name!r} has no layers, so it has no bounding box")
-        if len({box.axes for box in boxes}) > 1:
-            raise GeometryError(
-                f"the layers of dataset {self.name!r} have different axes; ask each for its bounding box"
-            )
-        whole = boxes[0]
-        for box in boxes[1:]:
-            whole = whole.extended_by(box)
-        return whole
+    @property
+    def _shown_name(self) -> str:
+        return repr(self.name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, path={str(self._path)!r}, layers={list(self._layers)})"

@@ -22,6 +22,7 @@ from upath import UPath
 from wk_assets.client.context import current_context
 from wk_assets.client.live_metadata import changing
 from wk_assets.client.models import ApiCompactDataset, ApiDatasetExploreAndAddRemote
+from wk_assets.dataset.layers_by_name import LayersByName
 from wk_assets.dataset.remote_access_mode import RemoteAccessMode
 from wk_assets.dataset.remote_adding import RemoteLayerAdding
 from wk_assets.dataset.remote_address import is_id
@@ -31,8 +32,7 @@ from wk_assets.dataset.remote_opening import asked_without_token, find_source, l
 from wk_assets.dataset.remote_resampling import RemoteDatasetResampling
 from wk_assets.dataset.remote_source import RemoteSource
 from wk_assets.dataset.remote_transfer import RemoteTransfer
-from wk_assets.errors import GeometryError, InputError, NotInDatasetError, PropertiesError, RemoteLocationError
-from wk_assets.geometry.bounding_box import NDBoundingBox
+from wk_assets.errors import InputError, RemoteLocationError
 from wk_assets.geometry.mag import MagLike
 from wk_assets.geometry.vec3_int import Vec3Int
 from wk_assets.geometry.voxel_size import VoxelSize
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from wk_assets.dataset.dataset import Dataset
 
 
-class RemoteDataset(RemoteLayerAdding, RemoteDatasetResampling, RemoteTransfer):
+class RemoteDataset(
+    LayersByName[RemoteLayer, RemoteSegmentationLayer], RemoteLayerAdding, RemoteDatasetResampling, RemoteTransfer
+):
     """Be a dataset on a server. Use `RemoteDataset.open`. Members that ask the server raise ServerError.
 
     Layers are asked for when they are first needed, and are then as they were; `reload` asks again.
@@ -202,41 +204,9 @@ class RemoteDataset(RemoteLayerAdding, RemoteDatasetResampling, RemoteTransfer):
         self._load()
         return MappingProxyType(self._layers)
 
-    def get_layer(self, layer_name: str) -> RemoteLayer:
-        """Give one layer. Raises NotInDatasetError, naming those that there are."""
-        if layer_name not in self.layers:
-            there = ", ".join(self._layers) or "none"
-            raise NotInDatasetError(f"dataset {self.dataset_id} has no layer {layer_name!r}; it has {there}")
-        return self._layers[layer_name]
-
-    def get_segmentation_layer(self, layer_name: str) -> RemoteSegmentationLayer:
-        """Give one layer that is a segmentation. Raises NotInDatasetError, PropertiesError."""
-        return self.get_layer(layer_name).as_segmentation_layer()
-
-    def get_segmentation_layers(self) -> "Sequence[RemoteSegmentationLayer]":
-        """Give all segmentations."""
-        return [layer for layer in self.layers.values() if isinstance(layer, RemoteSegmentationLayer)]
-
-    def get_color_layers(self) -> "Sequence[RemoteLayer]":
-        """Give all image layers."""
-        return [layer for layer in self.layers.values() if not isinstance(layer, RemoteSegmentationLayer)]
-
-    def calculate_bounding_box(self) -> NDBoundingBox:
-        """Give the smallest box that holds all layers, in mag-1 voxels.
-
-        Raises PropertiesError if there is no layer, GeometryError if layers have different axes.
-        """
-        boxes = [layer.bounding_box for layer in self.layers.values()]
-        if not boxes:
-            raise PropertiesError(f"dataset {self.dataset_id} has no layers, so it has no bounding box")
-        if len({box.axes for box in boxes}) > 1:
-            raise GeometryError(
-                f"the layers of dataset {self.dataset_id} have different axes; ask each for its bounding box"
-            )
-        whole = boxes[0]
-        for box in boxes[1:]:
-            whole = whole.extended_by(box)
-        return whole
+    @property
+    def _shown_name(self) -> str:
+        return str(self.dataset_id)
 
     def download_mesh(
         self,
