@@ -17,6 +17,7 @@ from wk_assets.facility.campaign_results import collect_agreement, collect_skele
 from wk_assets.facility.kept_annotations import KeptAnnotations, Verdict
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.people.members import Team
+from wk_assets.storage.durable import write_atomically
 
 __all__ = ["no_waiting", "server"]
 
@@ -27,6 +28,13 @@ TREES = """\
 </nodes><edges><edge source="1" target="2"/></edges></thing>
 <thing id="2" name="nothing"><nodes/><edges/></thing>
 """
+
+
+def line(*places: int) -> str:
+    """Write a tree with nodes at these x."""
+    nodes = "".join(f'<node id="{number}" radius="1" x="{x}" y="1" z="1"/>' for number, x in enumerate(places, 1))
+    edges = "".join(f'<edge source="{number}" target="{number + 1}"/>' for number in range(1, len(places)))
+    return f'<thing id="1" name="axon"><nodes>{nodes}</nodes><edges>{edges}</edges></thing>'
 
 
 def task(served: Server, key: str = "seeds/abcdef012345") -> str:
@@ -67,7 +75,7 @@ def test_a_skeleton_comes_home_with_its_tables_and_what_is_wrong_with_it(server:
     assert (record.nodes, record.trees, record.task_box) == (3, 2, BOX)
     assert [(one.check, one.position) for one in record.findings] == [
         ("inside_box", (9, 1, 1)),
-        ("one_component", None),
+        ("one_component", (9, 1, 1)),
         ("not_empty", None),
     ]
     assert kept.file(record, "annotation.nml").is_file()
@@ -90,6 +98,32 @@ def test_collected_skeletons_say_whose_each_node_is_and_are_made_once(server: Se
     (row,) = export_training(kept, "d").table.to_dict("records")
     assert (row["annotation"], row["width"]) == (annotation_id, 8)
     assert collect_agreement(kept).table.empty
+
+
+def test_two_people_who_trace_the_same_place_are_compared_along_their_paths(server: Server, tmp_path: Path) -> None:
+    annotation_id = task(server)
+    trace(server, annotation_id, line(3, 6))
+    kept = KeptAnnotations(tmp_path, "d", "seeds")
+    near = campaign(checks={"agreement_nm": 0.1})
+    alone = bring_home(near, kept, annotation_id)
+    assert alone is not None
+    assert (alone.agreement, alone.findings) == ({}, ())
+    ada = alone.model_copy(update={"annotation_id": "e" * 24, "author_id": "f" * 24, "author": "Ada"})
+    longer = kept.file(alone, "annotation.nml").read_text().replace(line(3, 6), line(0, 3, 6))
+    write_atomically(kept.file(ada, "annotation.nml"), longer.encode())
+    kept.put(ada)
+
+    record = bring_home(near, kept, annotation_id)
+
+    assert record is not None
+    figures = record.skeleton_agreement[ada.annotation_id]
+    assert figures.node_f1 == pytest.approx(0.8)  # all of 2 nodes lie on the other's path, and 2 of the other's 3
+    assert figures.path_f1 == pytest.approx(2 / 3, abs=5e-3)  # all of 3 voxels, and half of 6
+    assert (figures.splits, figures.merges) == (0, 0)
+    assert record.agreement == record.as_finished().agreement == {ada.annotation_id: figures.path_f1}
+    (row,) = collect_agreement(kept).table.to_dict("records")
+    assert (row["author"], row["other"], row["path_f1"]) == ("Ben Annotator", "Ada", figures.path_f1)
+    assert pd.isna(row["volume"])
 
 
 def test_work_that_goes_on_comes_home_later_and_cancelled_work_is_withdrawn(server: Server, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ _KINDS = {
     ),
 }
 _OF_KIND = {
-    "skeleton": (CampaignPart.SKELETONS, CampaignPart.TRAINING),
+    "skeleton": (CampaignPart.SKELETONS, CampaignPart.TRAINING, CampaignPart.AGREEMENT),
     "volume": (CampaignPart.VOLUME, CampaignPart.TRAINING, CampaignPart.AGREEMENT),
     "hybrid": (CampaignPart.VOLUME, CampaignPart.SKELETONS, CampaignPart.TRAINING, CampaignPart.AGREEMENT),
 }

@@ -7,9 +7,8 @@ version gives the same record. Asks as the user of the current context (`client.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from wk_assets.annotation.annotation_file import AnnotationFile, read_annotation_file
@@ -18,10 +17,10 @@ from wk_assets.client.time_routes import ApiWork
 from wk_assets.errors import InputError, NotOnServerError, RequestRefusedError
 from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_plan import TaskKey
-from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, KeptFinding, Verdict
+from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, Verdict
+from wk_assets.facility.kept_skeletons import check_skeletons, skeleton_agreements
 from wk_assets.facility.kept_volumes import check_volumes, volume_agreements
-from wk_assets.kernels.components import connected
-from wk_assets.skeleton.nml_model import Nml, Tree
+from wk_assets.skeleton.nml_model import Nml
 from wk_assets.storage.durable import write_atomically
 
 FINISHED: Final = "Finished"
@@ -33,7 +32,8 @@ def bring_home(campaign: Campaign, kept: KeptAnnotations, annotation_id: str) ->
     """Bring an annotation home as it is now, and return its record; None: it is being worked on, and comes home later.
 
     A cancelled one keeps its record, which says so. Work that fails a check goes back to its annotator if the campaign says
-    so. Raises InputError for an annotation that is of no task of this campaign, ServerError, StorageError, AnnotationFileError.
+    so. Raises InputError for an annotation that is of no task of this campaign, ServerError, StorageError, AnnotationFileError,
+    NmlError.
     """
     before = kept.get(annotation_id)
     client = current_context().client()
@@ -54,11 +54,11 @@ def bring_home(campaign: Campaign, kept: KeptAnnotations, annotation_id: str) ->
     _write_tables(folder, contents.nml)
     record = _record(campaign, told, version, contents, (file.name, NODES_FILE, SEGMENTS_FILE))
     findings = (
-        *_skeleton_findings(campaign, contents.nml, record),
+        *check_skeletons(campaign, contents.nml, record),
         *check_volumes(campaign, contents, record.task_box),
     )
     record = record.model_copy(update={"findings": findings, "verdict": Verdict.ACCEPTED})
-    record = record.model_copy(update={"agreement": volume_agreements(kept, record, contents)})
+    record = record.model_copy(update=_agreements(campaign, kept, record, contents))
     if findings and campaign.checks.send_back:
         record = _put(kept, record.model_copy(update={"verdict": Verdict.SENT_BACK}))
         _reopen(annotation_id)
@@ -127,31 +127,20 @@ def _record(
     )
 
 
-def _skeleton_findings(campaign: Campaign, nml: Nml, record: KeptAnnotation) -> tuple[KeptFinding, ...]:
-    """Look at trees: none empty, all nodes inside of the task's box, each in one piece, as far as the campaign asks."""
-    checks, box = campaign.checks, record.task_box
-    found = []
-    if checks.not_empty and campaign.task_type.kind == "skeleton" and not record.nodes:
-        found.append(KeptFinding(check="not_empty", what="no node was placed"))
-    for tree in nml.trees:
-        positions = tree.nodes.positions
-        if checks.not_empty and not len(tree.nodes) and record.nodes:
-            found.append(KeptFinding(check="not_empty", what=f"tree {tree.name!r} has no node"))
-        if checks.inside_box and box is not None and len(positions):
-            outside = ((positions < list(box.topleft)) | (positions >= list(box.bottomright))).any(axis=1)
-            if outside.any():
-                x, y, z = (int(value) for value in positions[outside][0])
-                what = f"{int(outside.sum())} nodes of tree {tree.name!r} lie outside of the task's box"
-                found.append(KeptFinding(check="inside_box", what=what, position=(x, y, z)))
-        if checks.one_component and len(tree.nodes) and (pieces := _pieces(tree)) > 1:
-            found.append(KeptFinding(check="one_component", what=f"tree {tree.name!r} is in {pieces} pieces"))
-    return tuple(found)
-
-
-def _pieces(tree: Tree) -> int:
-    """Count the pieces of a tree that hang together."""
-    ids = np.sort(tree.nodes.ids)
-    return int(np.unique(connected(ids.size, np.searchsorted(ids, tree.edges.pairs))).size)
+def _agreements(
+    campaign: Campaign, kept: KeptAnnotations, record: KeptAnnotation, contents: AnnotationFile
+) -> dict[str, Any]:
+    """Give what a record holds of how far others agree: in voxels, in paths, and as the smaller of both."""
+    volumes = volume_agreements(kept, record, contents)
+    skeletons = skeleton_agreements(campaign, kept, record, contents.nml)
+    figures = {other: one.figure for other, one in skeletons.items()}
+    return {
+        "agreement": {
+            other: min(volumes.get(other, 1.0), figures.get(other, 1.0)) for other in sorted({*volumes, *figures})
+        },
+        "volume_agreement": volumes,
+        "skeleton_agreement": skeletons,
+    }
 
 
 def _write_tables(folder: Path, nml: Nml) -> None:

@@ -17,6 +17,12 @@ class CheckSettings(Section):
         default=None, gt=0, le=1, description="which part of the task's box must be painted, e.g. 0.9; null: none"
     )
     not_empty: bool = Field(default=True, description="true: something is drawn, and no tree is empty")
+    agreement_nm: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="how far apart two people's skeletons of the same thing may be, in nanometers, e.g. 500; null: ten voxels",
+    )
     send_back: bool = Field(
         default=False, description="true: work that fails a check is reopened for its annotator; false: rules decide"
     )

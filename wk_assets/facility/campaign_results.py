@@ -30,6 +30,10 @@ NODES_FILE: Final = "nodes.csv"
 AGREEMENT_FILE: Final = "agreement.csv"
 TRAINING_FILE: Final = "training.csv"
 _LOCK_SECONDS: Final = 600.0
+_AGREEMENT: Final = [
+    *("place", "author", "other", "annotation", "other_annotation", "agreement", "volume"),
+    *("node_f1", "path_f1", "splits", "merges", "distance_nm"),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,22 +158,34 @@ def export_training(kept: KeptAnnotations, dataset: str) -> Result:
 
 
 def collect_agreement(kept: KeptAnnotations) -> Result:
-    """List how far annotators of the same place agree, one row per pair."""
+    """List how far annotators of the same place agree, one row per pair; what was not compared stays empty."""
     accepted = kept.survey().accepted
     authors = {one.annotation_id: one.author for one in accepted}
 
     def build(_: Path) -> pd.DataFrame:
         return pd.DataFrame(
             [
-                (TaskKey.parse(one.task_key).place, one.author, authors[other], one.annotation_id, other, figure)
+                (
+                    TaskKey.parse(one.task_key).place,
+                    *(one.author, authors[other], one.annotation_id, other, figure),
+                    one.volume_agreement.get(other),
+                    *_skeleton_figures(one, other),
+                )
                 for one in accepted
                 for other, figure in sorted(one.agreement.items())
                 if other in authors
             ],
-            columns=["place", "author", "other", "annotation", "other_annotation", "agreement"],
+            columns=_AGREEMENT,
         )
 
     return _result(kept, "agreement", accepted, AGREEMENT_FILE, build)
+
+
+def _skeleton_figures(one: KeptAnnotation, other: str) -> tuple[float | None, ...]:
+    found = one.skeleton_agreement.get(other)
+    if found is None:
+        return None, None, None, None, None
+    return found.node_f1, found.path_f1, found.splits, found.merges, found.distance_nm
 
 
 def _result(

@@ -46,12 +46,30 @@ class KeptFinding(BaseModel):
     position: tuple[int, int, int] | None = None
 
 
+class SkeletonFigures(BaseModel):
+    """Hold how far two skeletons agree, shares from 0 to 1; the formulas are in `operations.annotations.skeleton_agreement`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    distance_nm: float
+    node_f1: float
+    path_f1: float
+    splits: int
+    merges: int
+
+    @property
+    def figure(self) -> float:
+        """Say it in one number, the smaller share: marks without a path agree in nodes alone, long edges in paths."""
+        return min(self.node_f1, self.path_f1)
+
+
 class KeptAnnotation(BaseModel):
     """Describe an annotation as it was brought home.
 
     modified: milliseconds since 1970, when it was finished; version: the pinned state; worked_millis: time spent on it;
     position: of its task, a voxel of mag 1; box: of its task, x, y, z, width, height, depth in mag-1 voxels.
-    agreement: 0 to 1, by the id of another annotation of the same place.
+    volume_agreement (0 to 1), skeleton_agreement: by the id of another annotation of the same place; agreement: the smaller
+    of both, which rules about follow-ups and the choice of results go by.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +90,8 @@ class KeptAnnotation(BaseModel):
     box: tuple[int, int, int, int, int, int] | None = None
     findings: tuple[KeptFinding, ...] = ()
     agreement: Mapping[str, float] = Field(default_factory=dict)
+    volume_agreement: Mapping[str, float] = Field(default_factory=dict)
+    skeleton_agreement: Mapping[str, SkeletonFigures] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     nodes: int = 0
     trees: int = 0
