@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Literal
 
 import httpx
@@ -166,7 +167,8 @@ class DatastoreApiClient(ApiSession):
             "resumableTotalChunks": piece.pieces,
             "totalFileCount": piece.file_count,
         }
-        files = {"file": ("upload", data, "application/octet-stream")}
+        # As a stream: what is not a file is joined, and copied again, before it goes over the line.
+        files = {"file": ("upload", BytesIO(data), "application/octet-stream")}
         self._transport.request("POST", self._piece_url(domain), data=fields, files=files, repeatable=True)
 
     def finish_upload(self, upload_id: str, domain: UploadDomain = "dataset") -> str | None:
