@@ -158,16 +158,28 @@ def test_the_examples_of_slices(mag1: MagView[Layer]) -> None:
 
 
 def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
-    making, converting = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text("utf-8"), re.DOTALL)
+    making, converting, drawing = re.findall(
+        r"```python\n(.*?)```", (repository / "README.md").read_text("utf-8"), re.DOTALL
+    )
     names: dict[str, Any] = {}  # a reader has run the first one
-    for folder, program in (("making", making), ("converting", converting)):
-        (tmp_path / folder / "stack").mkdir(parents=True)
+    for folder, program in (("making", making), ("converting", converting), ("making", drawing)):
+        (tmp_path / folder / "stack").mkdir(parents=True, exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
         for z in range(3):
             tifffile.imwrite(f"stack/{z}.tif", np.full((200, 300), z + 1, np.uint8))
         exec(program, names)  # noqa: S102 - the README of this very repository
 
-        if folder == "making":
+        if program == drawing:
+            (row,) = names["lengths"].to_dict("records")
+            assert row == {
+                "name": "axon",
+                "group_path": "neurons",
+                "path_length_nm": pytest.approx(11.24 * 50),
+            }
+            assert names["nodes"]["comment"].tolist()[1] == "ends here"
+            copied = Dataset.open("worm").get_segmentation_layer("somata")
+            assert (copied.get_finest_mag().read() == 7).sum() == 32 * 32 * 8
+        elif folder == "making":
             assert names["voxels"].shape == (1, 32, 32, 8)
             assert names["voxels"].all()
         else:
