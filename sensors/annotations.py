@@ -114,21 +114,31 @@ def annotation_sensor(campaigns: Sequence[Campaign]) -> dg.SensorDefinition:
     def annotations(
         context: dg.SensorEvaluationContext, facility: FacilityResource, webknossos: WebknossosResource
     ) -> dg.SensorResult:
-        cursor = _remembered(context.cursor, context.log)
-        watched = {name: one for name, one in watched_campaigns(facility.configuration()).items() if name in by_name}
-        observation = observe(
-            watched,
-            lambda: webknossos.server().client(),
-            cursor,
-            lambda wanted: run_states(context.instance, REQUEST_TAG, wanted),
-            time.time(),
+        return tick(
+            facility.configuration(), by_name, context.cursor, webknossos.server().client, context.instance, context.log
         )
-        decision = decide(cursor, observation)
-        for sentence in decision.sentences:
-            context.log.info(sentence)
-        return _result(decision, by_name)
 
     return annotations
+
+
+def tick(
+    configuration: Configuration,
+    campaigns: Mapping[str, Campaign],
+    remembered: str | None,
+    client: Callable[[], AsksAboutWork],
+    instance: dg.DagsterInstance,
+    log: Logger,
+) -> dg.SensorResult:
+    """Look once, and say what is to be run. `campaigns`: those that count, by name. `remembered`: the cursor before."""
+    cursor = _remembered(remembered, log)
+    watched = {name: one for name, one in watched_campaigns(configuration).items() if name in campaigns}
+    observation = observe(
+        watched, client, cursor, lambda wanted: run_states(instance, REQUEST_TAG, wanted), time.time()
+    )
+    decision = decide(cursor, observation)
+    for sentence in decision.sentences:
+        log.info(sentence)
+    return _result(decision, campaigns)
 
 
 def _keys(campaign: Campaign) -> list[dg.AssetKey]:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -14,8 +15,10 @@ from tests.cli.conftest import Command
 from wk_assets.cli.demo_home import MARKER, lay_out_demo, sample_images
 from wk_assets.cli.demo_server import DEMO_TOKEN_VARIABLE, demo_server
 from wk_assets.cli.exit_codes import ExitCode
+from wk_assets.dataset.dataset import Dataset
 from wk_assets.facility.acquisitions import scan_instrument
 from wk_assets.facility.configuration import load_configuration
+from wk_assets.geometry.bounding_box import BoundingBox
 
 PROGRAM = (sys.executable, "-c", "from wk_assets.cli.main import run; run()")
 
@@ -87,6 +90,25 @@ def _assert_a_page_shows_it(home: Path, link: str) -> None:
         assert all(httpx.get(f"{base}{one}", trust_env=False).content.startswith(b"\x89PNG") for one in pictures)
 
 
+def _assert_the_loop_was_closed(campaign: dict[str, Any]) -> None:
+    """Two boxes were painted, somebody went over each, and the result has the voxels of the labels that were painted."""
+    figures = ("tasks", "open", "annotations", "reviews", "minutes")
+    assert {name: campaign[name] for name in figures} == {
+        "tasks": 4,
+        "open": 0,
+        "annotations": 4,
+        "reviews": 2,
+        "minutes": 10.0,
+    }
+    merged = Dataset.open(campaign["merged"]).get_layer("merged")
+    painted = Dataset.open(Path(campaign["merged"]).parents[6] / "nuclei_3d").get_layer("nuclei_labels")
+    place = BoundingBox((64, 96, 8), (128, 64, 32))
+    drawn, labels = (one.get_finest_mag().read(absolute_bounding_box=place) for one in (merged, painted))
+    np.testing.assert_array_equal(drawn > 0, labels > 0)
+    assert drawn.max() > 0
+    assert len(np.unique(drawn)) - 1 == campaign["segments"]
+
+
 @pytest.mark.slow
 def test_the_demo_makes_datasets_and_a_second_one_does_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first sentence of the README, with real processes."""
@@ -113,6 +135,10 @@ def test_the_demo_makes_datasets_and_a_second_one_does_no_work(tmp_path: Path, m
     assert layers["nuclei_labels"]["largest_segment_id"] == 20
     assert all(len(layer["mags"]) >= 3 for layer in layers.values())
     assert rest["datasets"] == story["datasets"]
+    _assert_the_loop_was_closed(story["campaign"])
+    assert rest["campaign"] == story["campaign"]
+    token = (home / "standin" / "token").read_text()
+    assert not [one for one in (first, second) if token in one.stdout + one.stderr]
     assert {path: path.stat().st_mtime_ns for path in (home / "datasets").rglob("*") if path.is_file()} == made
 
 

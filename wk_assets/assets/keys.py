@@ -166,6 +166,14 @@ def annotations_key(dataset: str, campaign: str) -> dg.AssetKey:
     return build(CampaignAsset(dataset, campaign, CampaignPart.ANNOTATIONS))
 
 
+def campaign_prefixes(dataset: str) -> list[list[str]]:
+    """List what the keys of the assets of a dataset's campaigns begin with."""
+    return [
+        [PUBLISHED_PREFIX, dataset, first]
+        for first in (CampaignPart.TASKS.value, CampaignPart.ANNOTATIONS.value, _RESULTS)
+    ]
+
+
 def annotations_partitions(dataset: str, campaign: str) -> str:
     """Name the set of partitions, one per annotation id."""
     return f"annotations_{dataset}_{campaign}"

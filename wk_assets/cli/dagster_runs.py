@@ -5,6 +5,7 @@ active dataset. Nothing is decided here that `sensors.decision` does not decide.
 """
 
 import importlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ from typing import Any
 import dagster as dg
 
 from resources.facility import FacilityResource
+from sensors.annotations import active_campaigns, tick
 from sensors.cursor import Cursor
 from sensors.decision import decide
 from sensors.watch import look, run_request
-from wk_assets.assets.keys import DatasetAsset, build, group_name, published_key
+from wk_assets.assets.keys import DatasetAsset, build, campaign_prefixes, group_name, published_key
+from wk_assets.errors import InputError
 from wk_assets.facility.catalogue_entry import CatalogueEntry
 from wk_assets.facility.configuration import FILE_NAME, Configuration
+from wk_assets.facility.publishing_request import server_of
 
 CODE_LOCATION = "wk_assets.definitions"  # named as in workspace.yaml: it composes this floor's neighbours
+_MOST_TICKS = 20
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -51,14 +56,47 @@ def register_finished(configuration: Configuration, instance: dg.DagsterInstance
 
 
 def make_dataset(entry: CatalogueEntry, instance: dg.DagsterInstance) -> RunReport:
-    """Run everything of one dataset: its mags, layers, checks, and the commit."""
-    chosen = dg.AssetSelection.groups(group_name(entry.dataset)).materializable()
+    """Run everything of one dataset: its mags, layers, checks, the commit, and its publication. No campaign: those go on."""
+    campaigns = dg.AssetSelection.key_prefixes(*campaign_prefixes(entry.dataset))
+    chosen = dg.AssetSelection.groups(group_name(entry.dataset)).materializable() - campaigns
     return _run(f"make {entry.dataset}", instance, run_config={}, selection=chosen, tags={})
 
 
 def publish_dataset(entry: CatalogueEntry, instance: dg.DagsterInstance) -> RunReport:
     """Run the publication of one dataset alone."""
     return _run(f"publish {entry.dataset}", instance, run_config={}, selection=[published_key(entry.dataset)], tags={})
+
+
+def go_on_with_campaigns(configuration: Configuration, instance: dg.DagsterInstance) -> Iterator[RunReport]:
+    """Run what the sensor of annotations asks for, one after the other, until it asks for nothing more.
+
+    Ends at a run that failed. Raises InputError if there is no end to it.
+    """
+    campaigns = {campaign.name: campaign for campaign in active_campaigns(configuration)}
+    if not campaigns:
+        return
+    cursor, log, asked = None, logging.getLogger("wk_assets.annotations"), server_of(configuration)
+    for _ in range(_MOST_TICKS):
+        result = tick(configuration, campaigns, cursor, asked.client, instance, log)
+        for wanted in result.dynamic_partitions_requests or ():
+            instance.add_dynamic_partitions(wanted.partitions_def_name, list(wanted.partition_keys))
+        for request in result.run_requests or ():
+            keys = list(request.asset_selection or ())
+            report = _run(
+                f"make {'/'.join(keys[0].path[1:])}",
+                instance,
+                run_config={},
+                selection=keys,
+                tags=dict(request.tags),
+                partition=request.partition_key,
+            )
+            yield report
+            if not report.success:
+                return
+        if not result.run_requests:
+            return
+        cursor = result.cursor
+    raise InputError(f"campaigns {sorted(campaigns)}: after {_MOST_TICKS} looks there is still something to run")
 
 
 def is_published(entry: CatalogueEntry, instance: dg.DagsterInstance) -> bool:
@@ -78,6 +116,7 @@ def _run(
     run_config: Any,
     selection: "list[dg.AssetKey] | dg.AssetSelection",
     tags: dict[str, str],
+    partition: str | None = None,
 ) -> RunReport:
     started = time.monotonic()
     # Loaded anew for each run, as a code server does after a registration: the graph has grown.
@@ -90,6 +129,7 @@ def _run(
         instance=instance,
         run_config={**dict(run_config), "loggers": _QUIET},
         asset_selection=keys,
+        partition_key=partition,
         tags=tags,
         raise_on_error=False,
     )

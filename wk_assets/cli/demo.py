@@ -4,7 +4,7 @@ The home is laid out in `demo_home`, the runs are `dagster_runs`; this is the st
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,10 @@ from wk_assets.cli.quantities import bytes_text, counted, lengths_text, seconds_
 from wk_assets.cli.screen import complain, headline, remark, say, show_json, show_table
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
     from wk_assets.cli.dagster_runs import RunReport
+    from wk_assets.cli.demo_campaign import CampaignStory
     from wk_assets.facility.catalogue_entry import CatalogueEntry
     from wk_assets.facility.configuration import Configuration
     from wk_assets.operations.checks.inspect_dataset import DatasetReport
@@ -53,20 +56,25 @@ def demo(
     if failed:
         say(f"look at it: {_ui_command(home)}")
         raise typer.Exit(ExitCode.FINDINGS)
+    from wk_assets.cli.demo_campaign import campaign_story
+    from wk_assets.cli.demo_home import CAMPAIGN
     from wk_assets.operations.checks.inspect_dataset import inspect_dataset
 
+    story = campaign_story(configuration, CAMPAIGN)
     links = _links(configuration, entries)
     datasets = [inspect_dataset(configuration.storage_root / entry.dataset) for entry in entries]
     seconds = time.monotonic() - started
     if as_json:
-        show_json(_document(configuration, datasets, reports, links, seconds))
+        show_json(_document(configuration, datasets, reports, links, story, seconds))
     else:
-        _show(home, datasets, reports, links, seconds)
+        _show(home, datasets, reports, links, story, seconds)
 
 
 def _run(configuration: "Configuration") -> "tuple[tuple[CatalogueEntry, ...], list[RunReport]]":
     """Register, make and publish what is not there yet; give what is in the catalogue then, and how the runs went."""
     from wk_assets.cli.dagster_home import dagster_environment, enter, prepare_dagster_home
+    from wk_assets.cli.demo_campaign import close_the_loop
+    from wk_assets.cli.demo_home import CAMPAIGN
     from wk_assets.facility.catalogue import Catalogue
     from wk_assets.facility.ingest import plan_ingest
 
@@ -96,7 +104,20 @@ def _run(configuration: "Configuration") -> "tuple[tuple[CatalogueEntry, ...], l
                 _is_wanted(configuration, entry) and not is_published(entry, instance)
             ):
                 told(publish_dataset(entry, instance))
+        if CAMPAIGN in configuration.campaigns and all(report.success for report in reports):
+            close_the_loop(configuration, CAMPAIGN, lambda: _go_on(configuration, instance, told))
     return entries, reports
+
+
+def _go_on(configuration: "Configuration", instance: "DagsterInstance", told: Callable[["RunReport"], None]) -> bool:
+    """Run what the campaign asks for; say whether all went well."""
+    from wk_assets.cli.dagster_runs import go_on_with_campaigns
+
+    success = True
+    for report in go_on_with_campaigns(configuration, instance):
+        told(report)
+        success = success and report.success
+    return success
 
 
 def _is_wanted(configuration: "Configuration", entry: "CatalogueEntry") -> bool:
@@ -135,8 +156,11 @@ def _show(
     datasets: "list[DatasetReport]",
     reports: "list[RunReport]",
     links: Mapping[str, str],
+    story: "CampaignStory | None",
     seconds: float,
 ) -> None:
+    from wk_assets.cli.demo_campaign import tell_story
+
     show_table(
         ("dataset", "layer", "type", "voxels x, y, z", "mags", "stored", "raw"),
         [
@@ -172,6 +196,8 @@ def _show(
     say(f"see the lineage, previews and checks: {_ui_command(home)}")
     for dataset, url in links.items():
         say(f"published {dataset}: {url} (while `{_ui_command(home)}` runs, on a stand-in for WEBKNOSSOS)")
+    if story is not None:
+        tell_story(story)
 
 
 def _document(
@@ -179,6 +205,7 @@ def _document(
     datasets: "list[DatasetReport]",
     reports: "list[RunReport]",
     links: Mapping[str, str],
+    story: "CampaignStory | None",
     seconds: float,
 ) -> dict[str, Any]:
     return {
@@ -194,6 +221,7 @@ def _document(
         "stored_bytes": _stored(datasets),
         "datasets": [report.to_json() for report in datasets],
         "links": dict(links),
+        "campaign": None if story is None else story.to_json(),
     }
 
 

