@@ -111,7 +111,10 @@ def test_the_loop_closes_itself_and_new_raw_data_shows_the_work_as_out_of_date(
     told = metadata(instance, build(CampaignAsset("brain-7", "paint", CampaignPart.VOLUME)))
     assert told["dagster/row_count"] == 2
     assert metadata(instance, tasks_key("brain-7", "paint"))["finished"] == 4
-    assert metadata(instance, annotations_key("brain-7", "paint"))["minutes"] == 1.5
+    home_again = metadata(instance, annotations_key("brain-7", "paint"))
+    assert home_again["minutes"] == 1.5
+    assert home_again["preview"].startswith("![xy](data:image/webp;base64,")
+    assert home_again["slices"].startswith("| xy | xz | yz |")
     assert stale_work(instance, annotators.painted[0]) == set()
 
     # The raw data is imported once more, with other voxels: what was drawn on the old ones shows as out of date.

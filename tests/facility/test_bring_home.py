@@ -1,10 +1,13 @@
 """A finished skeleton comes home: its file, tables, findings; cancelled and reopened ones do as they must."""
 
 import base64
+import io
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.facility.campaigns import campaign
 from tests.served import Server, no_waiting, server
@@ -15,6 +18,7 @@ from wk_assets.errors import InputError, RequestRefusedError
 from wk_assets.facility.bring_home import bring_home
 from wk_assets.facility.campaign_results import collect_agreement, collect_skeletons, export_training
 from wk_assets.facility.kept_annotations import KeptAnnotations, Verdict
+from wk_assets.facility.kept_preview import preview_annotation
 from wk_assets.geometry.bounding_box import BoundingBox
 from wk_assets.people.members import Team
 from wk_assets.storage.durable import write_atomically
@@ -82,6 +86,24 @@ def test_a_skeleton_comes_home_with_its_tables_and_what_is_wrong_with_it(server:
     nodes = pd.read_csv(kept.file(record, "nodes.csv"))
     assert nodes[["x", "y", "z"]].to_numpy().tolist() == [[1, 1, 1], [2, 2.5, 2], [9, 1, 1]]
     assert bring_home(strict, kept, annotation_id) == record == kept.get(annotation_id)
+
+
+def test_an_annotation_is_seen_in_pictures_that_lie_beside_its_file(server: Server, tmp_path: Path) -> None:
+    annotation_id = task(server)
+    trace(server, annotation_id, line(1, 6).replace('name="axon"', 'name="axon" color.r="1" color.g="0" color.b="0"'))
+    kept = KeptAnnotations(tmp_path, "d", "seeds")
+    record = bring_home(campaign(), kept, annotation_id)
+    assert record is not None
+
+    preview = preview_annotation(kept, record)
+
+    assert preview is not None
+    assert kept.file(record, "xz.png").read_bytes() == preview.xz
+    picture = np.asarray(Image.open(io.BytesIO(preview.xy)))
+    rows, columns = np.nonzero((picture == (255, 0, 0)).all(axis=2))
+    assert np.median(rows) < picture.shape[0] / 2  # y is 1 of 8
+    assert np.ptp(columns) > 5 * np.ptp(rows)  # x goes from 1 to 6
+    assert preview_annotation(kept, record.model_copy(update={"verdict": Verdict.WITHDRAWN})) is None
 
 
 def test_collected_skeletons_say_whose_each_node_is_and_are_made_once(server: Server, tmp_path: Path) -> None:

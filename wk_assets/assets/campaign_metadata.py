@@ -6,10 +6,13 @@ from typing import Final
 import dagster as dg
 import pandas as pd
 
+from resources.storage import Pictures
+from wk_assets.assets.metadata import preview_metadata
 from wk_assets.facility.campaign_results import Result
 from wk_assets.facility.campaign_round import Round
 from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, Survey, Verdict
 from wk_assets.facility.work_report import people_table
+from wk_assets.operations.checks.preview import Preview
 
 TABLE_ROWS: Final = 100
 BAR_CELLS: Final = 20
@@ -57,10 +60,13 @@ def round_metadata(done: Round) -> dict[str, dg.MetadataValue]:
     }
 
 
-def annotation_metadata(kept: KeptAnnotations, record: KeptAnnotation, server: str) -> dict[str, dg.MetadataValue]:
-    """Describe an annotation that is home."""
+def annotation_metadata(
+    kept: KeptAnnotations, record: KeptAnnotation, server: str, preview: Preview | None
+) -> dict[str, dg.MetadataValue]:
+    """Describe an annotation that is home. `preview` None: there is nothing to see."""
     folder = kept.version_folder(record.annotation_id, record.version)
     return {
+        **(preview_metadata(Pictures(preview=preview, folder=folder, urls=None)) if preview is not None else {}),
         "verdict": dg.MetadataValue.text(str(record.verdict)),
         "annotation": dg.MetadataValue.url(f"{server}/annotations/{record.annotation_id}"),
         "author": dg.MetadataValue.text(record.author),
@@ -75,6 +81,13 @@ def annotation_metadata(kept: KeptAnnotations, record: KeptAnnotation, server: s
         **{
             f"agreement_with_{other}": dg.MetadataValue.float(figure)
             for other, figure in sorted(record.agreement.items())
+        },
+        **{
+            f"paths_agree_with_{other}": dg.MetadataValue.text(
+                f"nodes {one.node_f1:g}, paths {one.path_f1:g} within {one.distance_nm:g} nm; "
+                f"{one.splits} splits, {one.merges} merges"
+            )
+            for other, one in sorted(record.skeleton_agreement.items())
         },
     }
 

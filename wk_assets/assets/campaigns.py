@@ -32,6 +32,7 @@ from wk_assets.facility.campaign import Campaign
 from wk_assets.facility.campaign_round import published_content, run_round
 from wk_assets.facility.configuration import Configuration
 from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, Verdict, settings_text
+from wk_assets.facility.kept_preview import preview_annotation
 
 SOUND: str = "work_is_sound"
 
@@ -107,7 +108,7 @@ def _annotations(campaign: Campaign, above: list[dg.AssetKey]) -> dg.AssetsDefin
                 return
             yield dg.MaterializeResult(
                 asset_key=build(name),
-                metadata=annotation_metadata(kept, record, webknossos.url),
+                metadata=annotation_metadata(kept, record, webknossos.url, preview_annotation(kept, record)),
                 data_version=dg.DataVersion(
                     f"{record.version}" if record.verdict is not Verdict.WITHDRAWN else "cancelled"
                 ),

@@ -5,7 +5,7 @@ business.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import ceil
@@ -98,6 +98,11 @@ def render_preview(
     pictures = {
         name: _resize(colored[name], pixels[right], pixels[down], category) for name, (right, down) in _AXES.items()
     }
+    return encode_preview(pictures, category)
+
+
+def encode_preview(pictures: Mapping[str, Image.Image], category: Category) -> Preview:
+    """Encode pictures of the planes xy, xz and yz; the thumbnail is of xy."""
     return Preview(
         xy=_png(pictures["xy"]),
         xz=_png(pictures["xz"]),
