@@ -1,16 +1,17 @@
 """What the UI shows of campaigns: tasks, people, hours, an annotation, the results. Values in, metadata out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import dagster as dg
 import pandas as pd
 
 from resources.storage import Pictures
-from wk_assets.assets.metadata import preview_metadata
+from wk_assets.assets.metadata import preview_metadata, svg_picture
 from wk_assets.facility.campaign_results import Result
 from wk_assets.facility.campaign_round import Round
 from wk_assets.facility.kept_annotations import KeptAnnotation, KeptAnnotations, Survey, Verdict
+from wk_assets.facility.work_plot import finished_svg
 from wk_assets.facility.work_report import people_table
 from wk_assets.operations.checks.preview import Preview
 
@@ -37,6 +38,7 @@ def round_metadata(done: Round) -> dict[str, dg.MetadataValue]:
     ]
     return {
         "progress": dg.MetadataValue.md(bar(kept.finished, kept.finished + kept.open_instances)),
+        **finished_picture(done.home.annotations.values(), kept.finished + kept.open_instances),
         "project": dg.MetadataValue.text(kept.project_name),
         "tasks": dg.MetadataValue.int(kept.tasks),
         "created": dg.MetadataValue.int(done.created),
@@ -58,6 +60,12 @@ def round_metadata(done: Round) -> dict[str, dg.MetadataValue]:
         },
         **{f"warning_{number}": dg.MetadataValue.text(text) for number, text in enumerate(done.warnings, 1)},
     }
+
+
+def finished_picture(annotations: Iterable[KeptAnnotation], instances: int) -> dict[str, dg.MetadataValue]:
+    """Draw finished work over time; nothing if nothing is finished."""
+    svg = finished_svg(annotations, instances)
+    return {} if svg is None else {"finished_over_time": svg_picture("finished", svg)}
 
 
 def annotation_metadata(

@@ -270,12 +270,16 @@ def _side_by_side(cells: Mapping[str, str]) -> str:
     return f"{head}\n{rule}\n| " + " | ".join(cells.values()) + " |" if cells else "too large to be kept here"
 
 
+def svg_picture(alt: str, svg: str) -> dg.MarkdownMetadataValue:
+    """Show a small SVG document: percent-encoded, with single quotes, a third shorter than base64, so that the UI draws it in place."""
+    encoded = quote(svg.replace('"', "'"), safe="/:=,;'")
+    return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml,{encoded})")
+
+
 def _histogram_metadata(histogram: Histogram) -> Metadata:
-    # Percent-encoded, with single quotes: a third shorter than base64, so that the UI draws it in place.
-    svg = quote(histogram_svg(histogram).replace('"', "'"), safe="/:=,;'")
     what = f"{'all' if histogram.complete else 'a sample of'} {histogram.voxels} voxels"
     return {
-        "histogram": dg.MetadataValue.md(f"![histogram](data:image/svg+xml,{svg})"),
+        "histogram": svg_picture("histogram", histogram_svg(histogram)),
         "histogram_of": dg.MetadataValue.text(f"{what}, {histogram.minimum:g} to {histogram.maximum:g}"),
     }
 
