@@ -6,7 +6,6 @@ the task's box as a frame. All pictures have one scale, each axis as long as it 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +24,8 @@ _THINNEST: Final = 4  # an axis is shown at least a fourth as long as the longes
 # Of each picture, the axes (x=0, y=1, z=2) that run to the right and down; like the viewports of WEBKNOSSOS.
 _AXES: Final = {"xy": (0, 1), "xz": (0, 2), "yz": (2, 1)}
 _FRAME: Final = (128, 128, 128)
+_LINE: Final = 3  # pixels
+_DOT: Final = 3  # pixels around a node: one is seen in a thumbnail, too, a fifth as large
 
 Place = NDArray[np.float64]
 
@@ -157,11 +158,9 @@ def _draw_tree(pen: ImageDraw.ImageDraw, pixels: NDArray[np.int64], tree: Tree) 
     if len(tree.edges):
         rows = order[np.searchsorted(tree.nodes.ids, tree.edges.pairs, sorter=order)]
         for line in np.unique(pixels[rows].reshape(-1, 4), axis=0).tolist():
-            pen.line(line, fill=color)
+            pen.line(line, fill=color, width=_LINE)
     for x, y in np.unique(pixels, axis=0).tolist():
-        pen.point(
-            [(x + right, y + down) for right, down in product((-1, 0, 1), repeat=2) if not (right and down)], color
-        )
+        pen.ellipse((x - _DOT, y - _DOT, x + _DOT, y + _DOT), fill=color)
 
 
 def _color(tree: Tree) -> tuple[int, int, int]:
