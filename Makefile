@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help demo ui test lint types floors style pytest peer oracle faults live power bench lock format clean
+.PHONY: help demo ui test lint types floors style pytest coverage peer oracle faults live power bench lock format clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ demo: $(VENV)/.runtime ## import real microscopy through the main job, into $(DE
 ui: $(VENV)/.runtime ## open the Dagster UI on the demo's home
 	@$(BIN)/wk-assets ui --home $(DEMO_HOME)
 
-test: lint pytest ## lint, types, floors, then every test with a coverage report
+test: lint pytest ## lint, types, floors, then every test
 
 lint: style types floors ## ruff, mypy --strict, import-linter
 
@@ -44,6 +44,9 @@ floors: $(VENV)/.development
 	$(BIN)/lint-imports --no-logo
 
 pytest: $(VENV)/.development
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal -m "not (oracle or exhaustive or power or live)" $(PYTEST_ARGS)
+
+coverage: $(VENV)/.development ## every test, and which lines it reached (a quarter slower)
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m pytest -n $(CORES) --dist worksteal --cov --cov-report=term -m "not (oracle or exhaustive or power or live)" $(PYTEST_ARGS)
 
