@@ -1,4 +1,4 @@
-"""Take pictures of a home's UI in a headless browser: lineage, overview with preview, checks.
+"""Take pictures of a home's UI in a headless browser: lineage, overview with preview, checks, campaigns.
 
     python tests/end_to_end/picture_taking.py --home .demo --out pictures
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1760, 990
 PATIENCE_MS = 60_000
 GREETING_MS = 15_000
+PARTITIONS = "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys } } }"
 
 
 @contextmanager
@@ -73,6 +74,24 @@ def take_pictures(page: "Page", ui: RunningUi, dataset: str, out: Path) -> list[
     return taken
 
 
+def take_campaign_pictures(page: "Page", ui: RunningUi, dataset: str, out: Path) -> list[Path]:
+    """Take the pictures of every campaign on a dataset: its tasks, the annotation that came home first, the merged volume."""
+    prefix, taken = f"webknossos/{re.escape(dataset)}", []
+    for key in ui.assets():
+        if found := re.fullmatch(rf"{prefix}/(tasks|annotations)/([^/]+)", key):
+            part, campaign = found.groups()
+            view, expected = "overview", "pending"
+            if part == "annotations":
+                node = ui.ask(PARTITIONS, key={"path": key.split("/")})["assetNodeOrError"]
+                view, expected = f"partitions&partition={node['partitionKeys'][0]}", "verdict"
+            taken.append(_asset(page, ui, key, view, expected, out / f"{dataset}-{campaign}-{part}.png"))
+        elif found := re.fullmatch(rf"{prefix}/results/([^/]+)/volume", key):
+            taken.append(
+                _asset(page, ui, key, "overview", "original_segment", out / f"{dataset}-{found[1]}-merged.png")
+            )
+    return taken
+
+
 def _lineage(page: "Page", ui: RunningUi, group: str, file: Path) -> Path:
     page.goto(f"{ui.address}/locations/wk_assets/asset-groups/{group}/lineage")
     page.get_by_text("Materialize all").first.wait_for()
@@ -107,7 +126,8 @@ def main() -> None:
         dismiss_greeting(page, ui.address)
         datasets = sorted(key.split("/")[1] for key in ui.assets() if re.fullmatch(r"datasets/[^/]+", key))
         for dataset in datasets:
-            for file in take_pictures(page, ui, dataset, arguments.out):
+            pictures = take_pictures(page, ui, dataset, arguments.out)
+            for file in [*pictures, *take_campaign_pictures(page, ui, dataset, arguments.out)]:
                 sys.stdout.write(f"{file}\n")
 
 
