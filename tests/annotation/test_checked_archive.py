@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.annotation.volumes import nml_text, zipped
@@ -170,6 +170,7 @@ def _good_zip() -> bytes:
     return zipped({"a.nml": nml_text(VOLUME), "data_Volume.zip": inner})
 
 
+@example(changes=[(1750, 2)], cut=0)  # an entry that begins before the zip
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6), cut=st.integers(0, 2000))
 def test_a_zip_with_any_bytes_is_read_or_refused_and_writes_nothing_outside(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 import httpx
@@ -177,9 +178,11 @@ def proxy(configuration: Path, folder: Path, *, tls: int, plain: int, behind: in
             "scgi_temp_path",
         )
     )
+    # It gives its rights away before it reads pictures, and nobody else may look into the folders of tests.
+    user = "user root;\n" if os.geteuid() == 0 else ""
     main = folder / "nginx.conf"
     main.write_text(
-        f"daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\n"
+        f"{user}daemon off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{places}\n{text}\n}}\n"
     )
     process = subprocess.Popen(["nginx", "-e", str(folder / "error.log"), "-c", str(main)], stderr=subprocess.DEVNULL)
@@ -198,9 +201,6 @@ def test_the_proxy_shows_the_ui_and_the_pictures_to_who_is_logged_in(
     deploy: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("nginx")
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)  # nginx gives its rights away before it reads pictures
     (folder / "previews").mkdir()
     (folder / "previews" / "a.png").write_bytes(b"picture")
     tls, plain, behind = free_port(), free_port(), free_port()
@@ -225,13 +225,21 @@ def test_the_proxy_shows_the_ui_and_the_pictures_to_who_is_logged_in(
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[int]:
+def postgres() -> Iterator[int]:
     """Run a Postgres of this test alone; give its port. It refuses to run as root, so then another user runs it."""
     user = "postgres" if os.geteuid() == 0 else None
-    if user is not None:
-        shutil.chown(folder, user)
-        for parent in folder.parents[:2]:
-            parent.chmod(0o755)
+    with TemporaryDirectory(
+        prefix="wk-assets-postgres-"
+    ) as name:  # that other user may not look into the folders of tests
+        folder = Path(name)
+        if user is not None:
+            shutil.chown(folder, user)
+        with running_postgres(folder, user) as port:
+            yield port
+
+
+@contextmanager
+def running_postgres(folder: Path, user: str | None) -> Iterator[int]:
     known = folder / "known"
     known.write_text(KNOWN)
     known.chmod(0o644)
@@ -285,7 +293,7 @@ def test_dagster_keeps_its_state_in_postgres(
         return dg.MaterializeResult(metadata={"voxels": 2**40})
 
     home = tmp_path_factory.mktemp("home")
-    with postgres(tmp_path_factory.mktemp("postgres")) as port:
+    with postgres() as port:
         text = (deploy / "dagster.postgres.yaml").read_text()
         assert "port: 5432" in text
         (home / "dagster.yaml").write_text(text.replace("port: 5432", f"port: {port}"))

@@ -5,6 +5,7 @@ encrypted entries, entries that share bytes. Counted while they are unpacked: by
 be a lie. Writes no file (see `volume_data`) and knows no annotation.
 """
 
+import errno
 import stat
 import zipfile
 import zlib
@@ -64,7 +65,9 @@ class CheckedArchive:
         self._left_bytes = limits.allowed_bytes(path.stat().st_size if zip_bytes is None else zip_bytes)
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to before the beginning
+                raise
             raise AnnotationFileError(
                 f"{self.source} is no zip file that can be read ({error}); get it again"
             ) from error
@@ -121,6 +124,8 @@ class CheckedArchive:
             )
         for info in infos:
             name = self._checked_name(info)
+            if not 0 <= info.header_offset < size_bytes:
+                raise self._refused(name, "it is said to lie outside of the zip")
             if name in found:
                 raise self._refused(name, "the name stands twice, and readers disagree which one counts")
             found[name] = info
