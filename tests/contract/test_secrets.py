@@ -163,7 +163,7 @@ def test_an_upload_in_trouble_keeps_the_token_out_of_logs_and_files(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     context = ServerContext(ServerAddress(url=standin.url, token=TOKEN))
-    httpx.post(f"{standin.url}/_standin/faults", json=fault)
+    httpx.post(f"{standin.url}/_standin/faults", json=fault).raise_for_status()
     try:
         run_upload(plan_upload(dataset), context, UploadSettings(piece_bytes=4096, threads=2, patience_seconds=0.0))
     except ServerError as error:

@@ -2,16 +2,18 @@
 
 import importlib.util
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 60.0
+START_ATTEMPTS = 4
 KEY, SECRET = "wk-assets-tests", "not-a-secret-of-anybody"
 BUCKET = "wk-data"
 
@@ -46,7 +48,27 @@ def _weed() -> Path:
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """Run the server on a folder. Its ports (HTTP and, 10,000 above, gRPC) are chosen once, so that none is guessed twice."""
+    """Run the server on a folder. Another program may take a port before it does: then it is started once more."""
+    for attempt in range(START_ATTEMPTS):
+        place = folder / str(attempt)
+        place.mkdir()
+        with ExitStack() as running:
+            try:
+                server = running.enter_context(_started(place))
+            except _EndedError:
+                if attempt == START_ATTEMPTS - 1:
+                    raise
+                continue
+            yield server
+            return
+
+
+class _EndedError(RuntimeError):
+    """The server ended before it answered."""
+
+
+@contextmanager
+def _started(folder: Path) -> Iterator[S3Server]:
     ports = free_ports(5)
     options = {
         "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "bucket": BUCKET,
@@ -65,16 +87,19 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
         _wait(ports[3], process, folder / "weed.log")
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports below 50,000 that are free, and free 10,000 above too: there SeaweedFS speaks gRPC."""
+    """Find ports that are free, and free 10,000 above too: there SeaweedFS speaks gRPC."""
     found: list[int] = []
     held: list[socket.socket] = []
     try:
-        port = 20_000 + os.getpid() % 10_000
+        # Workers of one run get ranges of their own: they start at the same moment.
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        port = 10_500 + 1_000 * (worker % 12) + random.randrange(900)
         while len(found) < count:
             port += 1
             pair = [socket.socket(), socket.socket()]
@@ -97,7 +122,7 @@ def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"SeaweedFS ended with {process.returncode}: {log.read_text()[-2000:]}")
+            raise _EndedError(f"SeaweedFS ended with {process.returncode}: {log.read_text()[-2000:]}")
         try:
             # Refused for want of a signature: it listens, and knows the bucket.
             if httpx.get(f"http://127.0.0.1:{port}/{BUCKET}", timeout=2).status_code == 403:

@@ -104,7 +104,7 @@ def test_other_programs_read_the_copy_where_it_lies(
     np.testing.assert_array_equal(array[:1, :64, :48, :40].read().result(), VOXELS)
 
 
-def test_who_has_opened_the_old_dataset_goes_on_reading_it_until_the_new_one_is_whole(
+def test_who_has_opened_the_old_dataset_goes_on_reading_it_until_the_new_one_is_put_again(
     dataset: Dataset, store: ObjectStore, s3: FaultProxy
 ) -> None:
     put_dataset(plan_store_copy(dataset.path), store)
@@ -117,13 +117,40 @@ def test_who_has_opened_the_old_dataset_goes_on_reading_it_until_the_new_one_is_
     between = objects_of(store)
     s3.faults.clear()
     result = put_dataset(plan_store_copy(dataset.path), store)
+    after = objects_of(store)
+    settled = put_dataset(plan_store_copy(dataset.path), store)
 
     assert {key: between[key] for key in before} == before
-    after = objects_of(store)
-    changed = {key for key in before if after.get(key) != before[key]}
-    assert all(key.startswith("color/") or key == FILE_NAME for key in changed)
-    assert result.removed == len(changed) - 1
-    assert set(after) == {one.key for one in plan_store_copy(dataset.path).files} | {FILE_NAME}
+    assert {key for key in before if after.get(key) != before[key]} == {FILE_NAME}
+    superseded = {key for key in before if key not in {one.key for one in plan_store_copy(dataset.path).files}}
+    assert (result.removed, settled.removed) == (0, len(superseded) - 1)
+    assert set(objects_of(store)) == {one.key for one in plan_store_copy(dataset.path).files} | {FILE_NAME}
+
+
+def test_what_others_have_put_stays(dataset: Dataset, store: ObjectStore, s3: FaultProxy) -> None:
+    foreign = store._files  # what another program uses: it knows nothing of our metadata
+    foreign.pipe_file(store._place("color/notes.txt"), b"theirs")
+
+    result = put_dataset(plan_store_copy(dataset.path), store)
+
+    assert result.removed == 0
+    assert store.get_bytes("color/notes.txt") == b"theirs"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_another_dataset_in_the_folder_is_not_replaced(
+    dataset: Dataset, store: ObjectStore, s3: FaultProxy, ours: bool
+) -> None:
+    text = plan_store_copy(dataset.path).properties.replace(b'"sent"', b'"other"')
+    if ours:
+        store.put_bytes(FILE_NAME, text, content="of another dataset")
+    else:
+        store._files.pipe_file(store._place(FILE_NAME), plan_store_copy(dataset.path).properties)
+
+    with pytest.raises(DatasetExistsError, match="'other'" if ours else "another program"):
+        put_dataset(plan_store_copy(dataset.path), store)
+
+    assert store.keys() == [FILE_NAME]
 
 
 def _put_until(path: Path, url: str, number: int) -> None:

@@ -17,7 +17,6 @@ from wk_assets.client.store_clients import DatastoreApiClient
 from wk_assets.client.wk_api_client import WkApiClient
 from wk_assets.dataset.remote_access_mode import RemoteAccessMode
 from wk_assets.errors import InputError, PropertiesError, RemoteLocationError
-from wk_assets.geometry.mag import Mag
 from wk_assets.properties.dataset_properties import FILE_NAME, DatasetProperties
 from wk_assets.properties.layer_properties import DataFormat, LayerProperties, MagViewProperties
 from wk_assets.storage.mag_array import MagArray
@@ -169,10 +168,6 @@ class RemoteSource:
             additional_axes=layer.additional_axes or (),
             reading=RemoteReading(headers=headers, timeout_seconds=address.timeout_seconds),
         )
-
-    def array_url(self, layer: LayerProperties, mag: Mag) -> str:
-        """Name a mag for people: server, dataset, layer, mag."""
-        return f"{self._shown()}, layer {layer.name}, mag {mag.to_layer_name()}"
 
     def _streaming_url(self, store: DatastoreApiClient) -> str:
         if self.annotation_id is not None:

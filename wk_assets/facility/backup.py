@@ -1,6 +1,9 @@
-"""Keep what a home knows: configuration, catalogue, publications, annotations' records, and Dagster's history.
+"""Keep what a home knows: configuration, catalogue, publications, and Dagster's history.
 
-Voxels are not part of it: datasets are copied with `copy-dataset`, and made again from the raw data. A backup is one folder,
+What lies under the storage root is not part of it: datasets are copied with `copy-dataset` or `push`, or made again from the raw
+data; annotations that came home (`<storage root>/.campaigns`) are copied as files, or brought home again from the server.
+
+A backup is one folder,
 written beside its name and renamed when it is whole; `contents.json` in it names every file with its length and SHA-256, and
 a restore looks at all of them before it writes anything. SQLite databases are taken through SQLite's own backup (a copied
 file of a database that is written to is none); a Postgres database through pg_dump in its custom format.

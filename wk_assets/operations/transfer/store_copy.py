@@ -1,8 +1,10 @@
 """Bring a dataset into object storage, and back: each object once, whatever breaks; the dataset is there when all of it is.
 
 Going there: objects whose content has arrived are left alone, the others are put while their bytes are compared with what the
-manifest promises; then everything is looked at once more; then `datasource-properties.json` is put; then what no dataset
-names any more is removed. Coming back: each object becomes a file of a folder beside the target, compared with the checksum that
+manifest promises; then everything is looked at once more; then `datasource-properties.json` is put. What it named before stays
+until the dataset is put once more, so that who has opened it may go on reading.
+
+Coming back: each object becomes a file of a folder beside the target, compared with the checksum that
 was put with it; the folder gets the target's name when all have come. A run that finds such a folder goes on with it.
 """
 
@@ -62,9 +64,10 @@ def put_dataset(
 ) -> StoreCopyResult:
     """Put what the plan names; run again, it puts what is missing. Memory: `threads` times 100 MiB at most.
 
-    Raises StorageError for what the store refuses; ShardCorruptError, SourceChangedError for files that are not what they
-    should be: then the store shows what it showed before.
+    Raises DatasetExistsError if another dataset is there, StorageError for what the store refuses; ShardCorruptError,
+    SourceChangedError for files that are not what they should be: then the store shows what it showed before.
     """
+    before = _refuse_another_dataset(plan, store)
     count = _Count(plan.size_bytes, listener)
 
     def put(one: StoreFile) -> None:
@@ -73,11 +76,10 @@ def put_dataset(
     _all(threads, put, plan.files)
     _look_again(plan, store, threads)
     text = plan.properties
-    before = _bytes_if_there(store, FILE_NAME)
     if before != text:
         store.put_bytes(FILE_NAME, text, content=f"{google_crc32c.value(text):08x}")
     count.add(len(text), copied=before != text)
-    removed = _remove_what_nobody_names(plan, store, threads)
+    removed = _remove_superseded(plan, before, store, threads)
     return StoreCopyResult(
         url=store.url,
         copied_bytes=count.copied,
@@ -162,13 +164,40 @@ def _look_again(plan: StorePlan, store: ObjectStore, threads: int) -> None:
     _all(threads, look, plan.files)
 
 
-def _remove_what_nobody_names(plan: StorePlan, store: ObjectStore, threads: int) -> int:
-    """Remove objects of earlier contents in the folders of this dataset's layers; what else lies there stays."""
+def _refuse_another_dataset(plan: StorePlan, store: ObjectStore) -> bytes | None:
+    """Return the text of the dataset that is there, None if there is none. Raises DatasetExistsError if it is not this one."""
+    found = store.find(FILE_NAME)
+    if found is None:
+        return None
+    text = store.get_bytes(FILE_NAME)
+    ours = DatasetProperties.parse_text(plan.properties.decode()).name
+    there = None if found.content is None else DatasetProperties.parse_text(text.decode(), source=store.url).name
+    if there != ours:
+        whose = "that another program has put there" if there is None else f"called {there!r}, not {ours!r}"
+        raise DatasetExistsError(f"{store.url} holds a dataset {whose}; choose a folder of its own for this one")
+    return text
+
+
+def _remove_superseded(plan: StorePlan, before: bytes | None, store: ObjectStore, threads: int) -> int:
+    """Remove what we put into the folders of this dataset's layers and neither the dataset nor the one before it names."""
     named = {one.key for one in plan.files}
+    kept = () if before is None else tuple(f"{folder}/" for folder in _named_folders(before, store.url))
     layers = {key.split("/")[0] for key in named}
-    superseded = [key for layer in sorted(layers) for key in store.keys(layer) if key not in named]
-    _all(threads, store.delete, superseded)
-    return len(superseded)
+    candidates = [
+        key
+        for layer in sorted(layers)
+        for key in store.keys(layer)
+        if key not in named and not f"{key}/".startswith(kept or ("\0",))
+    ]
+
+    def remove(key: str) -> bool:
+        found = store.find(key)
+        if found is None or found.content is None:
+            return False  # another program's
+        store.delete(key)
+        return True
+
+    return sum(_all(threads, remove, candidates))
 
 
 # ---------------------------------------------------------------------- back

@@ -1,7 +1,7 @@
 """What a dataset's copy in object storage consists of, as a value: which objects, of which content. Sends nothing.
 
-An array's folder is named after its mag and its content, `color/2-2-1.1f3a…`: objects never change their content, so a reader
-who has opened the dataset goes on reading what he opened, and two contents never mix. `datasource-properties.json` alone is
+An array's folder is named after its mag and its content, `color/2-2-1.1f3a…`: objects never change their content, so two contents
+never mix. `datasource-properties.json` alone is
 replaced, after everything that it names has arrived.
 """
 
